@@ -1,0 +1,1 @@
+"""Frames in: real folders, synthetic scenes, teacher labels on disk."""
