@@ -1,0 +1,1 @@
+"""Synthetic scenes with exact depth: the embedded default data."""
