@@ -1,0 +1,1 @@
+"""Predictions against truth: the official score, its parts, and pictures."""

@@ -1,0 +1,170 @@
+"""Where predictions come from: a folder of `.npy` files, an `.onnx` model, or a run that has been exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..console import note
+from ..contract import CURRENT as CONTRACT
+from ..data.folder import FrameFolder
+from ..data.frame import Rgb
+from ..data.resize import picture
+from ..errors import InputError
+from ..files import read_json, sha256_file, sha256_files
+from ..onnx_session import open_session, session_metadata
+from ..runs import Run, is_run
+
+Prediction = npt.NDArray[Any]
+DESCRIPTION = "predictions.json"  # what `lpcv predict` writes beside its predictions
+DEPTH_KINDS = ("relative_depth", "depth_m")
+
+
+class Source(Protocol):
+    """Gives the relative depth of a frame."""
+
+    @property
+    def label(self) -> str:
+        """What pictures and progress call it."""
+        ...
+
+    def sha256(self) -> str:
+        """Of the model file, or over the prediction files."""
+        ...
+
+    def predict(self, name: str, rgb: Rgb) -> Prediction:
+        """(H, W) floating, relative depth."""
+        ...
+
+
+class PredictionFolder:
+    """`NAME.npy` files, (1, 1, H, W) or (H, W), paired with the frames by name.
+
+    Only where NO name matches they are paired by sorted order, as the organisers do, and that is said aloud.
+    """
+
+    def __init__(self, root: Path, frames: FrameFolder) -> None:
+        self.root, self.label = root, str(root)
+        _demand_depth(root)
+        files = {path.stem: path for path in sorted(root.glob("*.npy"))}
+        if not files:
+            raise InputError(f"{root} holds no .npy predictions.", "Give a folder of NNNN.npy, an .onnx file or a run.")
+        missing = [name for name in frames.names if name not in files]
+        if len(missing) < len(frames):
+            if missing:
+                raise InputError(
+                    f"{root} has no prediction for {len(missing)} of {len(frames)} frames, the first is {missing[0]}.",
+                    "Predict them too, or choose the frames with --frames FIRST-LAST.",
+                )
+            self.files = {name: files[name] for name in frames.names}
+        elif len(files) == len(frames):
+            note(f"No name in {root} matches a frame: predictions are paired with frames by SORTED ORDER.")
+            self.files = dict(zip(frames.names, files.values(), strict=True))
+        else:
+            raise InputError(
+                f"{root} has {len(files)} predictions for {len(frames)} frames and no name in common.",
+                "Name each prediction like its frame.",
+            )
+
+    def sha256(self) -> str:
+        return sha256_files(self.root, self.files.values())
+
+    def predict(self, name: str, rgb: Rgb) -> Prediction:
+        return read_prediction(self.files[name])
+
+
+def _demand_depth(root: Path) -> None:
+    described = root / DESCRIPTION
+    told = read_json(described) if described.exists() else {"kind": CONTRACT.output_kind}
+    if not isinstance(told, dict) or "kind" not in told:
+        raise InputError(f"{described} names no kind of prediction.", "Predict again, or remove it.")
+    kind = told["kind"]
+    if kind not in DEPTH_KINDS:
+        raise InputError(
+            f"{root} holds {kind}, and the official score takes depth: linear, zero at the camera.",
+            "Use a metric teacher, or a student; a scale and shift must not be guessed here.",
+        )
+
+
+def read_prediction(path: Path) -> Prediction:
+    """(H, W) floating, in the dtype of the file. Raises InputError for anything else."""
+    try:
+        with path.open("rb") as stream:  # not np.load: it opens zip archives and recommends unpickling
+            stored = np.lib.format.read_array(stream, allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError, TokenError) as error:
+        raise InputError(f"{path} is not a readable .npy array ({error}).", "Write it with numpy.save.") from None
+    if stored.ndim == 4 and stored.shape[:2] == (1, 1):
+        stored = stored[0, 0]
+    if stored.ndim != 2 or 0 in stored.shape or not np.issubdtype(stored.dtype, np.floating):
+        raise InputError(
+            f"{path} is {stored.dtype} of shape {stored.shape}, but a prediction is floating, (1, 1, H, W) or (H, W).",
+            "Save one frame's relative depth per file.",
+        )
+    return stored
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A model that fulfils the contract's interface: raw RGB in, relative depth out."""
+
+    path: Path
+    label: str
+    session: Any
+    input_name: str
+    size: tuple[int, int]
+
+    @classmethod
+    def open(cls, path: Path, label: str | None = None, threads: int | None = None) -> OnnxModel:
+        """Raises InputError where the model is not one image in, one map out."""
+        session = open_session(path, threads)
+        inputs = session.get_inputs()
+        shape = inputs[0].shape if len(inputs) == 1 else None
+        if shape is None or len(shape) != 4 or not all(isinstance(side, int) for side in shape) or shape[1] != 3:
+            raise InputError(
+                f"{path} does not take one image of fixed shape (its inputs: {[(i.name, i.shape) for i in inputs]}).",
+                f"Run `lpcv check {path}` to see what the contract asks for.",
+            )
+        return cls(path, label or str(path), session, inputs[0].name, (shape[3], shape[2]))
+
+    def sha256(self) -> str:
+        return sha256_file(self.path)
+
+    def predict(self, name: str, rgb: Rgb) -> Prediction:
+        """Raises InputError where the model does not run or the output is not one map."""
+        try:
+            output = self.session.run(None, {self.input_name: contract_input(rgb, self.size)})[0]
+        except Exception as error:  # onnxruntime's exceptions share no base class but this one
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"ONNX Runtime cannot run {self.path} ({reason}).", f"Run `lpcv check {self.path}`."
+            ) from error
+        if output.ndim != 4 or output.shape[:2] != (1, 1) or not np.issubdtype(output.dtype, np.floating):
+            raise InputError(
+                f"{self.path} gives {output.dtype} of shape {output.shape}, not floating (1, 1, H, W).",
+                f"Run `lpcv check {self.path}`.",
+            )
+        return output[0, 0]
+
+
+def contract_input(rgb: Rgb, size: tuple[int, int] = CONTRACT.image_size) -> npt.NDArray[np.float32]:
+    """(1, 3, H, W) float32 in 0 to 255, RGB: what the contract feeds a model. Another size is resized by area."""
+    return np.ascontiguousarray(picture(rgb, size).transpose(2, 0, 1)[None], np.float32)
+
+
+def open_source(path: Path, frames: FrameFolder) -> Source:
+    """A run, an `.onnx` file, or a folder of predictions. Raises InputError or MissingStepError otherwise."""
+    if is_run(path):
+        run = Run(path)
+        model = OnnxModel.open(run.exported(), str(path))
+        run.demand_fresh(session_metadata(model.session))
+        return model
+    if path.is_dir():
+        return PredictionFolder(path, frames)
+    if path.suffix == ".onnx":
+        return OnnxModel.open(path)
+    raise InputError(f"{path} is nothing that can be scored.", "Give an .onnx file, a run, or a folder of NNNN.npy.")
