@@ -1,0 +1,1 @@
+"""What the organisers receive: the wrapped model, export, pre-flight check, bundle."""
