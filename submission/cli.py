@@ -1,0 +1,233 @@
+"""`lpcv demo`, `contract`, `export`, `check`, `predict`, `package`, `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..contract import CURRENT, EDITIONS
+
+EXISTING = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--out", type=EXISTING, default=Path("demo"), show_default=True, help="Where everything goes.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the scenes and the training.")
+@click.option("--scenes", type=click.IntRange(8), default=300, show_default=True, help="Scenes to train on.")
+@click.option("--held-out", type=click.IntRange(1), default=24, show_default=True, help="Scenes to score on.")
+@click.option("--teacher-steps", type=click.IntRange(1), default=None, help="Training steps of the small teacher.")
+@click.option("--student-steps", type=click.IntRange(1), default=None, help="Training steps of the student.")
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    out: Path,
+    seed: int,
+    scenes: int,
+    held_out: int,
+    teacher_steps: int | None,
+    student_steps: int | None,
+) -> None:
+    """Walk the whole path once, offline: scenes, teacher, distillation, export, check, score, picture, bundle.
+
+    \b
+    lpcv demo
+    lpcv demo --out demo-7 --seed 7
+    Run it again to go on after an interruption. Exit code 1 if a check fails or the student does not beat a constant.
+    """
+    from ..console import note
+    from .demo import Size, passed, run_demo, show
+
+    steps = {"teacher_steps": teacher_steps, "student_steps": student_steps}
+    given = {name: count for name, count in steps.items() if count is not None}
+    outcome = run_demo(out, Size(seed=seed, scenes=scenes, held_out=held_out, **given))
+    show(outcome, held_out)
+    note(f"Look at {outcome.sheet}; the bundle is {outcome.bundle}.")
+    if not passed(outcome):
+        ctx.exit(1)
+    note("Next, with real frames (image/, depth_raw/, depth_conf/) and a network:")
+    note("  lpcv data check datasets/mine --sheet sheet.png")
+    note("  lpcv train --data datasets/mine --val datasets/val --out runs/mine")
+    note("  lpcv export runs/mine && lpcv check runs/mine --data datasets/val")
+    note("  lpcv score runs/mine --data datasets/val && lpcv package runs/mine -o bundle.zip")
+    note("Then upload runs/mine/model.onnx to AI Hub, compile it, and share the job as the rules say: lpcv contract")
+
+
+@click.command()
+@click.option("--edition", default=CURRENT.name, show_default=True, help="Which edition of the competition.")
+@click.option("--json", "json_file", type=EXISTING, help="Write it as JSON.")
+def contract(edition: str, json_file: Path | None) -> None:
+    """Print the competition's rules: every number with its unit and source.
+
+    \b
+    lpcv contract
+    lpcv contract --json contract.json
+    """
+    from ..console import table
+    from ..errors import UnknownNameError
+    from ..files import write_json
+
+    if edition not in EDITIONS:
+        raise UnknownNameError("edition", edition, EDITIONS)
+    facts = EDITIONS[edition].facts
+    rows = [
+        (name, "none: " + fact.reason if fact.reason else str(fact.value), fact.unit, fact.source)
+        for name, fact in facts.items()
+    ]
+    table(f"Contract {edition}", ("what", "value", "unit", "source"), rows)
+    if json_file:
+        write_json(json_file, EDITIONS[edition].as_json())
+
+
+@click.command()
+@click.argument("run", type=EXISTING)
+def export(run: Path) -> None:
+    """Write RUN/model.onnx from the best checkpoint: one file, static shapes, compared with torch.
+
+    \b
+    lpcv export runs/mine
+    """
+    from ..console import next_step, result
+    from ..runs import open_run
+    from .export import export_run
+
+    parity = export_run(open_run(run))
+    result(
+        f"{run}/model.onnx: differs from torch by at most {parity.largest:.1e} on {parity.real_frames} real and "
+        f"{parity.random_frames} random frames"
+    )
+    next_step(f"lpcv check {run} --data DIR")
+
+
+@click.command()
+@click.argument("model", type=EXISTING)
+@click.option("--data", type=EXISTING, help="Frames with truth: needed to tell depth from inverse depth.")
+@click.option("--frames", "chosen", help="Only FIRST-LAST of them, both included, e.g. 0017-0022.")
+@click.option("--json", "json_file", type=EXISTING, help="Write all findings as JSON.")
+@click.option("--picture", type=EXISTING, default=Path("check.png"), show_default=True,
+              help="Where the picture goes if a finding about the meaning fails.")  # fmt: skip
+@click.pass_context
+def check(
+    ctx: click.Context, model: Path, data: Path | None, chosen: str | None, json_file: Path | None, picture: Path
+) -> None:
+    """Check MODEL (.onnx, or a run) against the contract; exit code 1 if anything fails.
+
+    \b
+    lpcv check runs/mine --data datasets/val
+    lpcv check model.onnx --json findings.json
+    """
+    from ..console import next_step, note, table
+    from ..data.folder import open_folder, select
+    from ..data.images import write_png
+    from ..files import sha256_file, write_json
+    from .check import check_model
+    from .evidence import draw_evidence, evidence_frames
+    from .findings import COLUMNS, exit_code, failures, findings_json, table_rows
+
+    path = _model_file(model)
+    frames = select(open_folder(data), chosen) if data else None
+    findings = check_model(path, frames)
+    table(f"{path} against {CURRENT.name}", COLUMNS, table_rows(findings))
+    for finding in failures(findings):
+        note(f"FAILED {finding.sentence()}")
+    if json_file:
+        write_json(
+            json_file,
+            findings_json(findings, model=path.name, model_sha256=sha256_file(path), edition=CURRENT.name),
+        )
+    worst = evidence_frames(findings)
+    if worst and frames:
+        write_png(picture, draw_evidence(path, frames, worst))
+        note(f"Look at {picture}.")
+    code = exit_code(findings)
+    if code == 0:
+        next_step(f"lpcv score {model} --data {data or 'DIR'}")
+    ctx.exit(code)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL|RUN|TEACHER")
+@click.argument("source", type=EXISTING)
+@click.option("--out", required=True, type=EXISTING, help="Where NAME.npy and NAME.png go.")
+@click.option(
+    "--range", "colour_range", type=(float, float), help="LOW HIGH of the colours; by default of the whole set."
+)
+def predict(model: str, source: Path, out: Path, colour_range: tuple[float, float] | None) -> None:
+    """Predict with MODEL (.onnx, a run, or a teacher's id or folder) on an image, a folder or a video.
+
+    \b
+    lpcv predict runs/mine photo.jpg --out predictions
+    lpcv predict runs/mine datasets/val --out predictions --range 0 0.5
+    lpcv predict depth-anything/Depth-Anything-V2-Small-hf clip.mp4 --out predictions
+    """
+    from ..console import next_step, result
+    from ..runs import is_run
+    from .predict import OnnxPredictor, predict_all
+
+    if is_run(Path(model)) or model.endswith(".onnx"):
+        predictor = OnnxPredictor.open(_model_file(Path(model)))
+    else:
+        from ..train.teacher import load_teacher
+
+        predictor = load_teacher(model)
+    written = predict_all(predictor, source, out, colour_range)
+    result(f"{out}: {written.pictures} predictions of {written.kind}, colours {written.low:.3g} to {written.high:.3g}")
+    if written.kind != "affine_inverse_depth":
+        next_step(f"lpcv score {out} --data DIR")
+
+
+@click.command()
+@click.argument("run", type=EXISTING)
+@click.option("-o", "--out", type=EXISTING, help="The bundle; by default RUN/bundle.zip.")
+def package(run: Path, out: Path | None) -> None:
+    """Pack RUN's model, contract, config, scores, provenance and licences into one zip, with the hash of each.
+
+    \b
+    lpcv package runs/mine -o bundle.zip
+    """
+    from ..console import next_step, note, result
+    from ..files import sha256_file
+    from ..runs import Run, open_run
+    from .bundle import package as pack
+
+    bundle = pack(open_run(run), out or run / "bundle.zip")
+    result(f"{bundle}: sha256 {sha256_file(bundle)}")
+    if not Run(run).score.exists():
+        note(f"The bundle holds no score. `lpcv score {run} --data DIR` first, and package again, to include one.")
+    next_step(f"lpcv verify {bundle}")
+
+
+@click.command()
+@click.argument("bundle", type=EXISTING)
+@click.pass_context
+def verify(ctx: click.Context, bundle: Path) -> None:
+    """Check that BUNDLE is whole and unchanged, and that its model fits the contract; exit code 1 if not.
+
+    \b
+    lpcv verify bundle.zip
+    """
+    from ..console import result
+    from .verify import verify as look_into
+
+    problems = look_into(bundle)
+    for problem in problems:
+        result(f"WRONG {problem}")
+    if not problems:
+        result(f"{bundle}: every file is as its manifest says, and the model fits {CURRENT.name}")
+    ctx.exit(1 if problems else 0)
+
+
+def _model_file(model: Path) -> Path:
+    """The `.onnx` file itself, or a run's fresh export."""
+    from ..errors import InputError
+    from ..onnx_session import open_session, session_metadata
+    from ..runs import Run, is_run
+
+    if model.is_dir() and not is_run(model):
+        raise InputError(f"{model} is a folder, but no run.", "Give an .onnx file, or a run of `lpcv train`.")
+    if not is_run(model):
+        return model
+    run = Run(model)
+    path = run.exported()
+    run.demand_fresh(session_metadata(open_session(path)))
+    return path
