@@ -52,7 +52,7 @@ class Verbs(click.Group):
         for stage, verbs in COMMANDS.items():
             with formatter.section(stage):
                 commands = [(verb, self.get_command(ctx, verb)) for verb in verbs]
-                formatter.write_dl([(verb, command.get_short_help_str(90)) for verb, command in commands if command])
+                formatter.write_dl([(verb, command.get_short_help_str(160)) for verb, command in commands if command])
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,11 +5,13 @@ Also reads images alone: an `image/` folder without depth, or a plain folder of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+
+import numpy as np
 
 from ..console import track
 from ..contract import CURRENT as CONTRACT
@@ -106,6 +108,12 @@ def select(folder: FrameFolder, frames: str | None) -> FrameFolder:
             f"{folder.root} has no frame within '{frames}'.", f"It has {folder.names[0]} to {folder.names[-1]}."
         )
     return folder.subset(names)
+
+
+def spread(names: Sequence[str], most: int) -> list[str]:
+    """At most `most` names, evenly over the sequence."""
+    picked = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
+    return [str(names[index]) for index in picked]
 
 
 def demand_usable(folder: FrameFolder, why: str, *, official: bool = False) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ..console import track
-from .folder import demand_usable, open_folder
+from .folder import demand_usable, open_folder, spread
 from .frame import Level, Rgb
 from .images import read_confidence, read_depth_m
 from .pictures import Scale, sheet
@@ -45,10 +45,9 @@ def summarise(root: Path) -> dict[str, object]:
 def draw_sheet(root: Path) -> Rgb:
     """RGB | depth | confidence of up to eight frames spread over the folder, one depth scale for all."""
     folder = open_folder(root, with_depth=True)
-    step = max(1, len(folder) // SHEET_ROWS)
-    names = folder.names[::step][:SHEET_ROWS]
+    names = spread(folder.names, SHEET_ROWS)
     far = max(float(np.percentile(read_depth_m(folder.depths[name]), 99)) for name in names)
-    scale, levels = Scale(0.0, far, "m"), Scale(0.0, float(Level.HIGH), "level", cv2.COLORMAP_VIRIDIS)
+    scale, levels = Scale(0.0, far, "m"), Scale(0.0, float(Level.HIGH), "", cv2.COLORMAP_VIRIDIS)
     rows = []
     for name in names:
         frame = folder.frame(name)

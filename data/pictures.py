@@ -43,7 +43,7 @@ class Scale:
         picture[GAP_PX : height - GAP_PX, GAP_PX : GAP_PX + 14] = self.paint(np.repeat(ramp, 14, axis=1))
         middle = (self.low + self.high) / 2
         for value, row in ((self.high, 16), (middle, height // 2), (self.low, height - 10)):
-            _write(picture, f"{value:.3g} {self.unit}", (GAP_PX + 18, row))
+            _write(picture, f"{value:.3g} {self.unit}".rstrip(), (GAP_PX + 18, row))
         return picture
 
 

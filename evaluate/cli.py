@@ -27,10 +27,10 @@ def score(
     from dataclasses import replace
 
     from ..console import note, table
-    from ..data.folder import open_folder, select
+    from ..data.folder import open_folder, select, spread
     from ..data.images import write_png
     from ..runs import Run, is_run
-    from .contact import contact_sheet, spread
+    from .contact import MOST_ROWS, contact_sheet
     from .official import METRICS, PROTOCOL
     from .predictions import open_source
     from .score import score_source, trained_on
@@ -42,8 +42,10 @@ def score(
         scored = replace(scored, trained_on=trained_on(Run(source), folder))
     if scored.trained_on:
         note(f"{source} was TRAINED on {scored.trained_on} of these {len(folder)} frames: this is no held-out score.")
-    rows = [(key, "not finite" if (v := scored.mean.values[key]) is None else f"{v:.4f}") for key in METRICS]
-    table(f"{source} on {len(folder)} frames of {data}, protocol {PROTOCOL}", ("metric", "mean"), rows, numbers=True)
+    rows = [(key, *_cells(key, scored.mean.values[key])) for key in METRICS]
+    table(
+        f"{source} on {len(folder)} frames of {data}, protocol {PROTOCOL}", ("metric", "mean", "unit", "better"), rows
+    )
     for key, reason in scored.mean.reasons.items():
         note(f"{key} is officially not finite: {reason}")
     if json_file:
@@ -53,5 +55,15 @@ def score(
     if is_run(source):
         scored.write_json(Run(source).score)
     if sheet:
-        write_png(sheet, contact_sheet(folder, spread(folder.names), {"prediction": opened}))
+        write_png(sheet, contact_sheet(folder, spread(folder.names, MOST_ROWS), {"prediction": opened}))
         note(f"wrote {sheet}")
+
+
+def _cells(key: str, value: float | None) -> tuple[str, str, str]:
+    """Value, unit and direction of one metric, as the table shows them."""
+    from ..contract import CURRENT as CONTRACT
+    from .official import HIGHER_IS_BETTER, UNITS
+
+    better = "higher" if key in HIGHER_IS_BETTER else "lower"
+    ranks = " (this one ranks)" if key == CONTRACT.ranking_metric else ""
+    return "not finite" if value is None else f"{value:.4f}", UNITS[key], better + ranks

@@ -16,8 +16,8 @@ from .official import Aligned, align
 from .predictions import Source
 
 TILE = (256, 192)
-SCALE_PERCENTILE = 98
 MOST_ROWS = 12
+SCALE_PERCENTILE = 98
 
 
 def contact_sheet(frames: FrameFolder, names: Sequence[str], sources: Mapping[str, Source]) -> Rgb:
@@ -50,12 +50,6 @@ def contact_sheet(frames: FrameFolder, names: Sequence[str], sources: Mapping[st
         error = error_scale.paint(worst.pred_m - worst.truth_m, _trusted(worst))
         rows.append((name, [pictures[name], depth_scale.paint(truth.truth_m, _trusted(truth)), *painted, error]))
     return sheet(rows, ("RGB", "truth, m", *sources, f"{last} - truth, m"), (depth_scale, error_scale), TILE)
-
-
-def spread(names: Sequence[str], most: int = MOST_ROWS) -> list[str]:
-    """At most `most` names, evenly over the sequence."""
-    picked = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
-    return [str(names[index]) for index in picked]
 
 
 def _trusted(pair: Aligned) -> npt.NDArray[np.bool_]:

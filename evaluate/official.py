@@ -26,6 +26,11 @@ METRICS = (
     "abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3", "mae",
     "f_score", "iou", "chamfer_m", "f_score_20cm", "iou_20cm",
 )  # fmt: skip
+UNITS = {
+    "abs_rel": "ratio", "sq_rel": "m", "rmse": "m", "rmse_log": "ln m", "delta1": "share", "delta2": "share",
+    "delta3": "share", "mae": "m", "f_score": "of 100, at 10 cm", "iou": "of 100, at 10 cm", "chamfer_m": "m",
+    "f_score_20cm": "of 100, at 20 cm", "iou_20cm": "of 100, at 20 cm",
+}  # fmt: skip
 HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "f_score", "iou", "f_score_20cm", "iou_20cm"})
 
 

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from ..console import track
 from ..contract import CURRENT as CONTRACT
-from ..data.folder import FrameFolder
+from ..data.folder import FrameFolder, spread
 from ..data.frame import Frame, Rgb
 from ..errors import InputError
-from ..evaluate.contact import spread
 from ..evaluate.predictions import contract_input
 from ..onnx_session import open_session
 from .findings import Finding, State, failures, state_of

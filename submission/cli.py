@@ -172,7 +172,7 @@ def predict(model: str, source: Path, out: Path, colour_range: tuple[float, floa
         predictor = load_teacher(model)
     written = predict_all(predictor, source, out, colour_range)
     result(f"{out}: {written.pictures} predictions of {written.kind}, colours {written.low:.3g} to {written.high:.3g}")
-    if written.kind != "affine_inverse_depth":
+    if written.kind != "affine_inverse_depth" and source.is_dir():
         next_step(f"lpcv score {out} --data DIR")
 
 
@@ -186,14 +186,19 @@ def package(run: Path, out: Path | None) -> None:
     lpcv package runs/mine -o bundle.zip
     """
     from ..console import next_step, note, result
-    from ..files import sha256_file
+    from ..files import read_json, sha256_file
     from ..runs import Run, open_run
     from .bundle import package as pack
 
     bundle = pack(open_run(run), out or run / "bundle.zip")
     result(f"{bundle}: sha256 {sha256_file(bundle)}")
-    if not Run(run).score.exists():
-        note(f"The bundle holds no score. `lpcv score {run} --data DIR` first, and package again, to include one.")
+    if Run(run).score.exists():
+        score = read_json(Run(run).score)
+        scored, trained = score["frames_scored"], score["frames_trained_on"]
+        note(f"It includes the score of {scored} frames, {trained} of which it was trained on.")
+    else:
+        note(f"It holds no score. `lpcv score {run} --data DIR` first, and package again, to include one.")
+    note(f"Whether the output is depth, upright and RGB is not checked here: `lpcv check {run} --data DIR`.")
     next_step(f"lpcv verify {bundle}")
 
 
@@ -213,7 +218,7 @@ def verify(ctx: click.Context, bundle: Path) -> None:
     for problem in problems:
         result(f"WRONG {problem}")
     if not problems:
-        result(f"{bundle}: every file is as its manifest says, and the model fits {CURRENT.name}")
+        result(f"{bundle}: every file is as its manifest says; names, types and shapes fit {CURRENT.name}")
     ctx.exit(1 if problems else 0)
 
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from ..console import note, table
 from ..contract import CURRENT as CONTRACT
-from ..data.folder import FrameFolder, open_folder
+from ..data.folder import FrameFolder, open_folder, spread
 from ..data.frame import Rgb
 from ..data.images import write_png
 from ..data.resize import smooth
 from ..data.synthetic.make import make_scenes
 from ..errors import InputError
-from ..evaluate.contact import contact_sheet, spread
+from ..evaluate.contact import MOST_ROWS, contact_sheet
 from ..evaluate.official import METRICS
 from ..evaluate.predictions import OnnxModel, Prediction, Source
 from ..evaluate.score import Score, score_source
@@ -117,7 +117,7 @@ def run_demo(out: Path, size: Size) -> Outcome:
     replace(scores["student"], trained_on=0).write_json(student.score)
     sheet = out / "sheet.png"
     shown = {name: sources[name] for name in ("teacher", "student")}
-    write_png(sheet, contact_sheet(held_out, spread(held_out.names), shown))
+    write_png(sheet, contact_sheet(held_out, spread(held_out.names, MOST_ROWS), shown))
     note("7/7 package")
     bundle = package(student, out / "bundle.zip")
     problems = verify(bundle)
@@ -163,7 +163,7 @@ def _trained(run: Run, recipe: Recipe, scenes: Path, teacher: str | None) -> Run
     if run.config.exists():
         resume(run)
     else:
-        start(run, recipe, Choices(scenes, None, None, teacher, None, "none"))
+        start(run, recipe, Choices(scenes, None, None, None, teacher, None, "none"))
     return run
 
 

@@ -19,10 +19,9 @@ from torch import nn
 from .. import __version__
 from ..console import note
 from ..contract import CURRENT as CONTRACT
-from ..data.folder import open_folder, select
+from ..data.folder import open_folder, select, spread
 from ..data.images import read_rgb
 from ..errors import InputError
-from ..evaluate.contact import spread
 from ..evaluate.predictions import contract_input
 from ..files import sha256_file, write_bytes
 from ..onnx_session import onnxruntime_version, open_session

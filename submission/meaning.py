@@ -10,6 +10,7 @@ floor is near, the far wall is above it) and would be taken for inverse depth if
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,9 @@ CONSISTENT_SHARE = 0.75
 COLOUR_PASS, COLOUR_FAIL = 0.05, 0.10
 """Mean change of ln(error) that counts. Failing needs the larger one: exchanging red and blue changes a good model's
 error by a few per cent in either direction."""
+LEAST_SPREAD = 0.05
+"""A map whose 90th percentile is nearer than this to its 10th, as a share of its median, says nothing yet: a student of
+five steps spreads by 0.02, and the varied truth that it is held against by at least 0.4."""
 MOST_WORST = 3
 
 VIEWS: dict[str, Callable[[Map], Map]] = {
@@ -75,6 +79,7 @@ class FrameMeaning:
     rank: view of the truth -> rank correlation of the prediction with it, -1 to 1
     rank_swapped: the same for red and blue exchanged at the input
     error, error_swapped: view -> mean |truth - prediction| / truth after alignment by one ratio of medians
+    spread: of the prediction, (90th - 10th percentile) / |median|
     """
 
     name: str
@@ -82,6 +87,7 @@ class FrameMeaning:
     rank_swapped: dict[str, float]
     error: dict[str, float]
     error_swapped: dict[str, float]
+    spread: float = math.inf
 
 
 def measure(frame: Frame, prediction: Map, swapped: Map) -> FrameMeaning | None:
@@ -108,7 +114,13 @@ def measure(frame: Frame, prediction: Map, swapped: Map) -> FrameMeaning | None:
         {view: rank_correlation(true, other[where]) for view, (true, where) in views.items()},
         {view: aligned_error(true, plain[where]) for view, (true, where) in views.items()},
         {view: aligned_error(true, other[where]) for view, (true, where) in views.items()},
+        _spread(plain),
     )
+
+
+def _spread(prediction: Map) -> float:
+    low, middle, high = np.percentile(prediction, (10, 50, 90))
+    return float((high - low) / abs(middle)) if middle else math.inf
 
 
 def rank_correlation(truth: Map, prediction: Map) -> float:
@@ -146,6 +158,8 @@ def meaning_findings(evidence: Sequence[FrameMeaning], seen: int) -> list[Findin
         basis = f"on {seen} frames"
     if len(evidence) < LEAST_FRAMES:
         return undecided(f"only flat scenes or too few: {LEAST_FRAMES} varied frames are needed, this rests {basis}")
+    if (spread := float(np.median([one.spread for one in evidence]))) < LEAST_SPREAD:
+        return undecided(f"the output varies by {spread:.1%} within a frame {basis}: it says nothing yet, train longer")
     view = _best_view(evidence)
     return [
         _direction(evidence, view, basis),

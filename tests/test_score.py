@@ -19,11 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpcv import cli, files
-from lpcv.data.folder import open_folder
+from lpcv.data.folder import open_folder, spread
 from lpcv.data.images import read_rgb, write_png
 from lpcv.data.resize import nearest
 from lpcv.errors import InputError, MissingStepError
-from lpcv.evaluate.contact import spread
 from lpcv.evaluate.official import score_frame
 from lpcv.evaluate.predictions import OnnxModel, PredictionFolder, open_source, read_prediction
 from lpcv.runs import CHECKPOINT_KEY, Run
@@ -503,8 +502,8 @@ def test_the_sheet_of_frames_without_a_trusted_pixel_is_drawn(data: Path, predic
 def test_spread_is_even_and_holds_both_ends() -> None:
     names = [f"{index:04d}" for index in range(100)]
     assert spread(names, 4) == ["0000", "0033", "0066", "0099"]
-    assert spread(names[:3]) == names[:3]
-    assert len(set(spread(names))) == 12
+    assert spread(names[:3], 12) == names[:3]
+    assert len(set(spread(names, 12))) == 12
 
 
 # Truth that cannot be scored

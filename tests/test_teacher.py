@@ -204,3 +204,9 @@ def test_a_teacher_that_contradicts_the_truth_is_refused(relative_teacher: Path,
         store.write(frame.name, frames.images[frame.name], frame.depth_m)
     with pytest.raises(InputError, match="contradicts the truth on 8 of 8"):
         demand_fits(Examples(frames, store, resolve("laptop")))
+
+
+@pytest.mark.parametrize("name", ["photo.png", "./teachers/nope", "/nowhere", "teachers/a/b", "models/student.onnx"])
+def test_a_name_that_can_be_no_hub_id_is_not_looked_for(name: str) -> None:
+    with pytest.raises(InputError, match="neither a folder nor a hub id"):
+        load_teacher(name)

@@ -402,3 +402,14 @@ def test_a_damaged_image_is_named_before_training(
     assert run(train_arguments(data, tmp_path / "run")) == 2
     assert "image/0003.png" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_one_folder_is_split_into_training_and_validation(
+    train_arguments: TrainArguments, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, words = tmp_path / "run", ["--frames", "0000-0004", "--val", str(scenes)]
+    assert run([*train_arguments(scenes, out, 2), *words, "--val-frames", "0005-0007"]) == 0
+    assert "TRAINED on" not in capsys.readouterr().err
+    assert [row["validation_frames"] for row in rows(out) if "validation" in row] == [2]
+    assert run([*train_arguments(scenes, tmp_path / "other", 2), *words]) == 0
+    assert "5 of 8 validation frames are TRAINED on" in capsys.readouterr().err

@@ -14,6 +14,7 @@ DEFAULT_TEACHER = "depth-anything/Depth-Anything-V2-Large-hf"
 @click.option("--data", type=click.Path(path_type=Path), help="Frames to train on: image/, depth_raw/, depth_conf/.")
 @click.option("--frames", help="Only FIRST-LAST of them, both included, e.g. 0000-0016.")
 @click.option("--val", type=click.Path(path_type=Path), help="Held-out frames; the best official score is kept.")
+@click.option("--val-frames", help="Only FIRST-LAST of those, e.g. 0017-0022.")
 @click.option("--teacher", default=DEFAULT_TEACHER, show_default=True, metavar="ID|DIR|none",
               help="Hub id or local folder of a transformers depth model; none: truth alone.")  # fmt: skip
 @click.option("--labels", type=click.Path(path_type=Path), help="Where teacher labels lie; by default beside the data.")
@@ -24,7 +25,7 @@ DEFAULT_TEACHER = "depth-anything/Depth-Anything-V2-Large-hf"
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; by default runs/<name of the data>.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; needs no other option.")
 def train(
-    data: Path | None, frames: str | None, val: Path | None, teacher: str, labels: Path | None,
+    data: Path | None, frames: str | None, val: Path | None, val_frames: str | None, teacher: str, labels: Path | None,
     encoder_weights: str | None, recipe: str, changes: tuple[str, ...], out: Path | None, resume: bool,
 ) -> None:  # fmt: skip
     """Distil a student from a teacher on your frames. Ctrl-C saves, and --resume goes on.
@@ -59,7 +60,7 @@ def train(
 
         out = out or Path("runs") / data.resolve().name
         chosen_teacher = None if teacher == "none" else teacher
-        start(Run(out), resolved, Choices(data, frames, val, chosen_teacher, labels, encoder_weights))
+        start(Run(out), resolved, Choices(data, frames, val, val_frames, chosen_teacher, labels, encoder_weights))
     next_step(f"lpcv export {out}")
 
 
@@ -117,7 +118,7 @@ def _refuse_with_resume() -> None:
     context = click.get_current_context()
     for name in context.params:
         if name not in ("out", "resume") and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            flag = {"changes": "set", "encoder_weights": "encoder-weights"}.get(name, name)
+            flag = {"changes": "set"}.get(name, name).replace("_", "-")
             raise InputError(
                 f"--{flag} cannot change a run that is resumed.", "Leave it out, or start a new run with another --out."
             )

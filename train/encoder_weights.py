@@ -45,7 +45,7 @@ def load_encoder_weights(encoder: nn.Module, choice: str) -> EncoderWeights:
         except (URLError, OSError, RuntimeError) as error:
             raise UnreachableError(
                 f"torchvision's ImageNet weights cannot be downloaded ({error}).",
-                "Give a file that was downloaded elsewhere (--encoder-weights PATH), or choose random weights with "
+                f"Download {weights.url} elsewhere and give it as --encoder-weights PATH, or choose random ones: "
                 "--encoder-weights none.",
             ) from None
         _load(encoder, state, weights.url)

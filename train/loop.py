@@ -16,9 +16,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from ..console import Meter, note
-from ..data.folder import FrameFolder
+from ..data.folder import FrameFolder, spread
 from ..errors import InputError, Interrupted
-from ..evaluate.contact import spread
 from ..files import append_line, write_text
 from ..runs import Run
 from .checkpoint import State, load_state, restore, save_network, save_state
@@ -199,7 +198,7 @@ def stop_requests() -> Iterator[StopRequest]:
         if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True
-        note("Stopping after this step, and saving. Once more ends at once.")
+        note("Stopping after this step (and its validation, if one is due), and saving. Once more ends at once.")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

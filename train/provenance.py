@@ -27,6 +27,7 @@ class Inputs:
     data: str
     frames: str | None
     validation: str | None
+    validation_frames: str | None
     labels: str | None
 
 

@@ -35,6 +35,7 @@ class Choices:
     data: Path
     frames: str | None
     validation: Path | None
+    validation_frames: str | None
     teacher: str | None
     labels: Path | None
     encoder_weights: str | None
@@ -64,7 +65,7 @@ def _prepare(run: Run, recipe: Recipe, choices: Choices) -> None:
     """Check the inputs, label, build the network, and write the checkpoint of step 0, the config last."""
     inputs = Inputs(
         str(choices.data.resolve()), choices.frames,
-        str(choices.validation.resolve()) if choices.validation else None, None,
+        str(choices.validation.resolve()) if choices.validation else None, choices.validation_frames, None,
     )  # fmt: skip
     material = _material(inputs)
     frames = material.frames
@@ -75,6 +76,9 @@ def _prepare(run: Run, recipe: Recipe, choices: Choices) -> None:
     demand_usable(frames, "training")
     if material.validation:
         demand_usable(material.validation, "validation", official=True)
+        same = material.validation.root == frames.root
+        if shared := set(material.validation.names) & set(frames.names) if same else set():
+            note(f"{len(shared)} of {len(material.validation)} validation frames are TRAINED on: choose others.")
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network.name, recipe.network.working_size, recipe.network.max_depth_m)
     begun = _begin(network, recipe, choices.encoder_weights)
@@ -117,5 +121,7 @@ def _material(inputs: Inputs) -> Material:
     return Material(
         select(open_folder(Path(inputs.data)), inputs.frames),
         LabelStore.open(Path(inputs.labels)) if inputs.labels else None,
-        open_folder(Path(inputs.validation), with_depth=True) if inputs.validation else None,
+        select(open_folder(Path(inputs.validation), with_depth=True), inputs.validation_frames)
+        if inputs.validation
+        else None,
     )

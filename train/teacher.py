@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ transformers_logging.set_verbosity_error()
 hub_logging.set_verbosity_error()
 
 NON_COMMERCIAL_MARK = "nc"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(?<!\.png)(?<!\.jpg)(?<!\.onnx)")
 PERMISSIVE_TEACHER = "depth-anything/Depth-Anything-V2-Small-hf"
 # The model cards of huggingface.co/depth-anything: Small is Apache-2.0, Base, Large and Giant are CC-BY-NC-4.0.
 KNOWN_LICENCES = {
@@ -75,8 +77,15 @@ def load_teacher(name: str, device: str | None = None) -> Teacher:
 
     Raises UnreachableError where a hub id cannot be fetched, InputError where the model is no depth estimator.
     """
+    if not Path(name).is_dir() and not HUB_ID.fullmatch(name):
+        raise InputError(
+            f"{name} is neither a folder nor a hub id.", f"Use a folder, or an id as {PERMISSIVE_TEACHER}."
+        )
     where: dict[str, Any] = {"local_files_only": True} if Path(name).is_dir() else {}
-    note(f"loading the teacher {name}")
+    note(
+        f"loading the teacher {name}"
+        + ("" if where else " from the Hugging Face hub; offline this takes half a minute")
+    )
     try:
         config = AutoConfig.from_pretrained(name, **where)
         kind = _kind(config, name)
