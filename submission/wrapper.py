@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..contract import CURRENT as CONTRACT
 from ..train.raw_rgb import RawRgb, to_contract
 
 
@@ -21,8 +20,3 @@ class WrappedModel(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return to_contract(self.model(image))
-
-
-def example_shape() -> tuple[int, ...]:
-    """The one input shape that the export is traced with, and fixed to."""
-    return CONTRACT.input_shape
