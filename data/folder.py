@@ -5,20 +5,23 @@ Also reads images alone: an `image/` folder without depth, or a plain folder of 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from ..console import track
 from ..contract import CURRENT as CONTRACT
 from ..errors import InputError
-from ..files import read_json, sha256_files
-from .frame import Frame, Intrinsics, Light, Place, Record
+from ..files import sha256_files
+from .frame import DepthM, Frame, Record
 from .images import IMAGE_SUFFIXES, read_confidence, read_depth_m, read_rgb
+from .manifest import read_manifest
 
 IMAGE, DEPTH, CONFIDENCE, MANIFEST = "image", "depth_raw", "depth_conf", "manifest.json"
 SHAPE_TOLERANCE = 0.05  # small maps are rounded to whole pixels
@@ -42,9 +45,14 @@ class FrameFolder:
     def __iter__(self) -> Iterator[Frame]:
         return (self.frame(name) for name in self.names)
 
+    def depth_m(self, name: str) -> DepthM:
+        """Read the depth of a frame that has one, in the unit that the manifest says."""
+        return read_depth_m(self.depths[name], self.records.get(name, Record()).depth_unit_m)
+
     def frame(self, name: str) -> Frame:
         """Read one frame. Raises InputError where a file cannot be used or depth and confidence differ in size."""
-        depth_m = read_depth_m(self.depths[name]) if name in self.depths else None
+        record = self.records.get(name, Record())
+        depth_m = self.depth_m(name) if name in self.depths else None
         confidence = read_confidence(self.confidences[name]) if name in self.confidences else None
         if depth_m is not None and confidence is not None and depth_m.shape != confidence.shape:
             raise InputError(
@@ -57,7 +65,15 @@ class FrameFolder:
                 f"{self.images[name]} is {_size(rgb)}, but its depth is {_size(depth_m)}: not one view.",
                 "Turn or crop them alike (a JPEG's orientation tag is applied, a depth PNG has none).",
             )
-        return Frame(name, rgb, depth_m, confidence, self.records.get(name, Record()))
+        for pair in record.pairs:
+            for column, row in (pair.a, pair.b):
+                if column >= rgb.shape[1] or row >= rgb.shape[0]:
+                    raise InputError(
+                        f"{self.root / MANIFEST}: frame {name} has a point at column {column}, row {row}, outside its "
+                        f"image of {_size(rgb)}.",
+                        "Count pixels of the image from 0 (Depth in the Wild's own files count from 1, row first).",
+                    )
+        return Frame(name, rgb, depth_m, confidence, record)
 
     def subset(self, names: tuple[str, ...]) -> FrameFolder:
         """The same folder with only these frames. Raises InputError where a name is not in it."""
@@ -67,9 +83,16 @@ class FrameFolder:
         return FrameFolder(self.root, names, self.images, self.depths, self.confidences, self.records)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the names and contents of all files of these frames."""
+        """SHA-256 over the names and contents of all files of these frames, and over what a manifest adds to truth."""
         kinds = (self.images, self.depths, self.confidences)
-        return sha256_files(self.root, [files[name] for files in kinds for name in self.names if name in files])
+        total = sha256_files(self.root, [files[name] for files in kinds for name in self.names if name in files])
+        known = [(name, self.records[name]) for name in self.names if name in self.records]
+        truth = [
+            (name, record.depth_unit_m, [vars(pair) for pair in record.pairs])
+            for name, record in known
+            if record.pairs or record.depth_unit_m != CONTRACT.depth_unit_m
+        ]
+        return hashlib.sha256(f"{total}{json.dumps(truth)}".encode()).hexdigest() if truth else total
 
 
 def open_folder(root: Path, *, with_depth: bool = False) -> FrameFolder:
@@ -90,7 +113,7 @@ def open_folder(root: Path, *, with_depth: bool = False) -> FrameFolder:
         _demand_pairs(root, IMAGE, images, DEPTH, depths)
     if confidences:
         _demand_pairs(root, DEPTH, depths, CONFIDENCE, confidences)
-    return FrameFolder(root, tuple(sorted(images)), images, depths, confidences, _read_manifest(root / MANIFEST))
+    return FrameFolder(root, tuple(sorted(images)), images, depths, confidences, read_manifest(root / MANIFEST))
 
 
 def select(folder: FrameFolder, frames: str | None) -> FrameFolder:
@@ -165,40 +188,6 @@ def _demand_pairs(root: Path, left: str, lefts: dict[str, Path], right: str, rig
                 f"{mine[alone[0]].name}.",
                 f"Files are paired by name: add {there}/{alone[0]}.png or remove the file.",
             )
-
-
-def _read_manifest(path: Path) -> dict[str, Record]:
-    if not path.exists():
-        return {}
-    rows: Any = read_json(path)
-    named = isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get("frame"), str) for row in rows)
-    if not named:
-        raise InputError(f"{path} is not a list of rows with a text under 'frame' each.", "Mend it, or remove it.")
-    records = {row["frame"]: _record(row, path) for row in rows}
-    if len(records) < len(rows):
-        raise InputError(f"{path} has two rows for one frame.", "Keep one of them.")
-    return records
-
-
-def _record(row: dict[str, Any], path: Path) -> Record:
-    """Keys that we do not know are left alone: the manifest may say more than we read."""
-    texts = {key: row[key] for key in ("place", "light", "source", "licence") if row.get(key) is not None}
-    for key, value in texts.items():
-        known = {"place": get_args(Place), "light": get_args(Light)}.get(key)
-        if not isinstance(value, str) or (known and value not in known):
-            raise InputError(
-                f"{path}: frame {row['frame']} has the {key} {value!r}.",
-                f"Write one of: {', '.join(known)}." if known else "Write a text.",
-            )
-    camera = row.get("intrinsics")
-    if camera is None:
-        return Record(**texts)
-    try:
-        return Record(**texts, intrinsics=Intrinsics(*(float(camera[key]) for key in ("fx", "fy", "cx", "cy"))))
-    except (TypeError, KeyError, ValueError):
-        raise InputError(
-            f"{path}: the intrinsics of frame {row['frame']} are not fx, fy, cx, cy in pixels.", "Mend or remove them."
-        ) from None
 
 
 def _same_shape(rgb: Any, depth_m: Any) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from ..contract import CURRENT as CONTRACT
 
 Rgb = npt.NDArray[np.uint8]
 DepthM = npt.NDArray[np.float32]
@@ -35,14 +38,31 @@ class Intrinsics:
 
 
 @dataclass(frozen=True)
+class PointPair:
+    """Two pixels of the frame's RGB image, (column, row) from (0, 0) at the top left, and which of them is nearer."""
+
+    a: tuple[int, int]
+    b: tuple[int, int]
+    nearer: Literal["a", "b"]
+
+
+@dataclass(frozen=True)
 class Record:
-    """What `manifest.json` says of one frame."""
+    """What `manifest.json` says of one frame.
+
+    depth_unit_m: metres per count of the depth PNG, e.g. 1 / 256 for KITTI's
+    pairs: ordinal truth, as Depth in the Wild has it
+    extra: the row's other texts, numbers and truth values, as texts, to group frames by
+    """
 
     place: Place = "unknown"
     light: Light = "unknown"
     source: str = "unknown"
     licence: str = "unknown"
     intrinsics: Intrinsics | None = None
+    depth_unit_m: float = CONTRACT.depth_unit_m
+    pairs: tuple[PointPair, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict, compare=False)  # a dict has no hash, a record has
 
 
 @dataclass(frozen=True)

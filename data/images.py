@@ -30,8 +30,11 @@ def read_rgb(path: Path) -> Rgb:
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
-def read_depth_m(path: Path) -> DepthM:
-    """(h, w) float32 metres of a 16-bit PNG in millimetres, 0 = none. Raises InputError for anything else."""
+def read_depth_m(path: Path, unit_m: float = CONTRACT.depth_unit_m) -> DepthM:
+    """(h, w) float32 metres of a 16-bit PNG of `unit_m` metres per count, by default millimetres; 0 = none.
+
+    Raises InputError for anything else.
+    """
     stored = _decode_one_channel(path)
     if stored.dtype != np.uint16:
         raise InputError(
@@ -39,7 +42,7 @@ def read_depth_m(path: Path) -> DepthM:
             "Save it again as uint16 millimetres with 0 where nothing was measured.",
         )
     # The scorer divides by 1000 in float32 (evaluate_track3.py); multiplying by 0.001 rounds differently.
-    return stored.astype(np.float32) / np.float32(round(1 / CONTRACT.depth_unit_m))
+    return stored.astype(np.float32) / np.float32(1 / unit_m)
 
 
 def read_confidence(path: Path) -> Confidence:

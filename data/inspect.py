@@ -11,7 +11,7 @@ import numpy as np
 from ..console import track
 from .folder import demand_usable, open_folder, spread
 from .frame import Level, Rgb
-from .images import read_confidence, read_depth_m
+from .images import read_confidence
 from .pictures import Scale, sheet
 
 SHEET_ROWS = 8
@@ -46,7 +46,7 @@ def draw_sheet(root: Path) -> Rgb:
     """RGB | depth | confidence of up to eight frames spread over the folder, one depth scale for all."""
     folder = open_folder(root, with_depth=True)
     names = spread(folder.names, SHEET_ROWS)
-    far = max(float(np.percentile(read_depth_m(folder.depths[name]), 99)) for name in names)
+    far = max(float(np.percentile(folder.depth_m(name), 99)) for name in names)
     scale, levels = Scale(0.0, far, "m"), Scale(0.0, float(Level.HIGH), "", cv2.COLORMAP_VIRIDIS)
     rows = []
     for name in names:

@@ -24,7 +24,7 @@ from ...console import track
 from ...contract import CURRENT as CONTRACT
 from ...errors import InputError
 from ...files import read_json, write_json
-from ..frame import Confidence, Intrinsics, Record, Rgb
+from ..frame import Confidence, Intrinsics, Rgb
 from ..images import write_png
 from .raycast import cast, look
 from .raycast import light as lit
@@ -108,14 +108,14 @@ def camera_intrinsics() -> Intrinsics:
 
 def manifest_row(seed: int, index: int) -> dict[str, Any]:
     place, light = conditions(seed, index)
-    record = Record(
-        place=place,
-        light=light,
-        source=f"lpcv synthetic scenes, seed {seed}, scene {index}",
-        licence=LICENCE,
-        intrinsics=camera_intrinsics(),
-    )
-    return {"frame": f"{index:04d}", **asdict(record)}
+    return {
+        "frame": f"{index:04d}",
+        "place": place,
+        "light": light,
+        "source": f"lpcv synthetic scenes, seed {seed}, scene {index}",
+        "licence": LICENCE,
+        "intrinsics": asdict(camera_intrinsics()),
+    }
 
 
 def usable_cores() -> int:
