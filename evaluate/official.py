@@ -1,4 +1,4 @@
-"""The organisers' score of one frame, quirks included, and the mean over frames.
+"""The organisers' score of one frame, quirks included; and the same with a correct camera, to be shown beside it.
 
 Source: evaluate_track3.py @ 1ed2ac6. Shown beside its columns: MAE, Chamfer, IoU and the 20 cm values, which its code
 computes or which its definitions imply.
@@ -7,40 +7,29 @@ computes or which its definitions imply.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..contract import CURRENT as CONTRACT
-from ..data.frame import Confidence, DepthM
+from ..data.frame import Confidence, DepthM, Frame
 from ..data.resize import nearest
-from ..errors import InputError
-from . import metrics
-from .pointcloud import nearest_distances, official_cloud
+from . import metrics, neighbours
+from .breakdown import parts_of
+from .frame_score import FrameScore
+from .neighbours import BothWays, both_ways, nearest_distances
+from .pointcloud import Distances, cloud_of, official_rays, pixel_rays
+from .protocol import Protocol
 
-PROTOCOL = CONTRACT.name
 METRICS = (
     "abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3", "mae",
     "f_score", "iou", "chamfer_m", "f_score_20cm", "iou_20cm",
 )  # fmt: skip
-UNITS = {
-    "abs_rel": "ratio", "sq_rel": "m", "rmse": "m", "rmse_log": "ln m", "delta1": "share", "delta2": "share",
-    "delta3": "share", "mae": "m", "f_score": "of 100, at 10 cm", "iou": "of 100, at 10 cm", "chamfer_m": "m",
-    "f_score_20cm": "of 100, at 20 cm", "iou_20cm": "of 100, at 20 cm",
-}  # fmt: skip
-HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3", "f_score", "iou", "f_score_20cm", "iou_20cm"})
-
-
-@dataclass(frozen=True)
-class FrameScore:
-    """All metrics of one frame; a value that is officially NaN or infinite is None, with its reason beside it."""
-
-    frame: str
-    values: Mapping[str, float | None]
-    reasons: Mapping[str, str] = field(default_factory=dict)
+Rays = Callable[[int, int], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +40,12 @@ class Aligned:
     pred_m: npt.NDArray[Any]
     confidence: Confidence
     scale: float
+
+    @property
+    def cloud_mask(self) -> npt.NDArray[np.bool_]:
+        """The pixels of the point clouds: of the highest confidence, or of the fallback where no pixel has it."""
+        highest = self.confidence == CONTRACT.cloud_confidence
+        return highest if highest.any() else self.confidence == CONTRACT.cloud_confidence_fallback
 
 
 def align(prediction: npt.NDArray[Any], depth_m: DepthM, confidence: Confidence) -> Aligned:
@@ -68,59 +63,124 @@ def align(prediction: npt.NDArray[Any], depth_m: DepthM, confidence: Confidence)
         return Aligned(truth, scale * pred, level, float(scale))
 
 
-def score_frame(frame: str, prediction: npt.NDArray[Any], depth_m: DepthM, confidence: Confidence) -> FrameScore:
-    """Steps 3 to 9 for one frame.
+def score_frame(
+    frame: str,
+    prediction: npt.NDArray[Any],
+    depth_m: DepthM,
+    confidence: Confidence,
+    rays: Rays = official_rays,
+    search: BothWays = both_ways,
+) -> FrameScore:
+    """Steps 3 to 9 for one frame; stopped where the organisers' script would stop.
 
     prediction: (H, W) floating, in the dtype it was saved with, relative depth (near to far, up to one scale)
     depth_m: (h, w) float32 metres, 0 = none; confidence: (h, w) uint8 0 to 2
-    Raises InputError where no pixel has confidence 1 or more: there the organisers' script stops.
+    rays: (height, width) -> (H * W, 3), the ray of each depth of a row-by-row flattened map
+    search: how nearest neighbours are found; see neighbours.py
     """
     aligned = align(prediction, depth_m, confidence)
     pixels = aligned.confidence >= CONTRACT.pixel_confidence
     if not pixels.any():
-        raise InputError(
-            f"Frame {frame} has no pixel of confidence {CONTRACT.pixel_confidence} or more, where the official "
-            "scorer stops.",
-            "Remove the frame from the evaluation set.",
-        )
+        why = f"no pixel has confidence {CONTRACT.pixel_confidence} or more, where the official script stops"
+        return FrameScore.stop(frame, METRICS, why)
     truth, pred = aligned.truth_m[pixels], aligned.pred_m[pixels]
-    cloud = aligned.confidence == CONTRACT.cloud_confidence
+    cloud = aligned.cloud_mask
     if not cloud.any():
-        cloud = aligned.confidence == CONTRACT.cloud_confidence_fallback
+        return FrameScore.stop(frame, METRICS, "no pixel has a confidence that makes a point cloud")
     near, far = CONTRACT.thresholds_m
-    with np.errstate(all="ignore"):  # NaN and infinity are official results; they are reported below
+    with np.errstate(all="ignore"):  # NaN and infinity are official results; they are explained below
         values = {
             "abs_rel": metrics.abs_rel(truth, pred),
             "sq_rel": metrics.sq_rel(truth, pred),
             "rmse": metrics.rmse(truth, pred),
             "rmse_log": metrics.rmse_log(truth, pred),
-            "delta1": metrics.delta(truth, pred, 1),
-            "delta2": metrics.delta(truth, pred, 2),
-            "delta3": metrics.delta(truth, pred, 3),
+            **dict(zip(("delta1", "delta2", "delta3"), metrics.deltas(truth, pred), strict=True)),
             "mae": metrics.mae(truth, pred),
         }
-        distances = nearest_distances(official_cloud(aligned.pred_m, cloud), official_cloud(aligned.truth_m, cloud))
+        grid = rays(*prediction.shape)
+        clouds = cloud_of(aligned.pred_m, cloud, grid), cloud_of(aligned.truth_m, cloud, grid)
+        distances = Distances(*nearest_distances(*clouds, search))
         values["f_score"], values["iou"] = distances.f_score_and_iou(near)
         values["chamfer_m"] = distances.chamfer_m()
         values["f_score_20cm"], values["iou_20cm"] = distances.f_score_and_iou(far)
-    reasons = {key: _why_not_finite(prediction, aligned) for key in METRICS if not math.isfinite(values[key])}
-    return FrameScore(frame, {key: None if key in reasons else values[key] for key in METRICS}, reasons)
+        parts = parts_of(aligned.truth_m, aligned.pred_m, aligned.confidence)
+    why = "" if all(map(math.isfinite, values.values())) else _why_not_finite(prediction, aligned)
+    ordered = {key: values[key] for key in METRICS}
+    return FrameScore.of(
+        frame,
+        ordered,
+        why,
+        alignment=_finite({"scale": aligned.scale}),
+        parts=parts,
+        remarks=_holes(truth, pred, values["abs_rel"]),
+    )
 
 
-def mean_score(frames: Sequence[FrameScore]) -> FrameScore:
-    """Step 10: the mean of each column. One officially NaN frame makes the mean officially NaN: None, with a reason."""
-    values: dict[str, float | None] = {}
-    reasons: dict[str, str] = {}
-    for key in METRICS:
-        column = [frame.values[key] for frame in frames]
-        present = [value for value in column if value is not None]
-        if len(present) == len(column):
-            values[key] = float(np.mean(present))
-        else:
-            values[key] = None
-            spoiled = [frame.frame for frame in frames if frame.values[key] is None]
-            reasons[key] = f"{len(spoiled)} of {len(frames)} frames have no finite value, the first is {spoiled[0]}"
-    return FrameScore("mean", values, reasons)
+def on_device(protocol: Protocol, device: str) -> Protocol:
+    """The same protocol with its nearest neighbours found on a device; equal numbers. See neighbours.on_device.
+
+    A protocol without point clouds is returned as it is.
+    """
+    rays = {OFFICIAL.name: official_rays, GEOMETRY.name: pixel_rays}.get(protocol.name)
+    if device == "cpu" or rays is None:
+        return protocol
+    return replace(protocol, score=partial(_score, rays=rays, search=neighbours.on_device(device)))
+
+
+def _score(
+    frame: Frame, prediction: npt.NDArray[Any], kind: str, rays: Rays, search: BothWays = both_ways
+) -> FrameScore:
+    del kind  # depth in metres and relative depth are scored alike: the one scale is fitted either way
+    assert frame.depth_m is not None  # the protocol's `needs` saw to both
+    assert frame.confidence is not None
+    return score_frame(frame.name, prediction, frame.depth_m, frame.confidence, rays, search)
+
+
+OFFICIAL = Protocol(
+    name=CONTRACT.name,
+    purpose="the organisers' own score, quirks included: it ranks the submissions",
+    weakest_kind="relative_depth",
+    needs=("depth", "confidence"),
+    resize="truth and confidence to the prediction's size, PIL's NEAREST",
+    valid=f"pixels: confidence >= {CONTRACT.pixel_confidence}, holes included; clouds: confidence == "
+    f"{CONTRACT.cloud_confidence}, or {CONTRACT.cloud_confidence_fallback} where no pixel has it",
+    crop="none",
+    cap=f"none; zeros of truth and prediction become {CONTRACT.zero_replacement_m:g} m",
+    alignment="one scale, median(truth) / median(prediction) over ALL pixels",
+    aligned_in="depth",
+    metrics=METRICS,
+    ranks=CONTRACT.ranking_metric,
+    aggregation="mean over frames",
+    source="evaluate_track3.py @ 1ed2ac6; rays in matrix order and K of a 1920x1440 image, as there",
+    score=partial(_score, rays=official_rays),
+)
+GEOMETRY = Protocol(
+    **{
+        **OFFICIAL.described(),
+        "name": f"{CONTRACT.name}-geometry",
+        "purpose": "the official score with the correct ray for each pixel: where the geometry is lost, never a rank",
+        "source": "evaluate_track3.py @ 1ed2ac6, but pixel (k % W, k // W) and K rescaled to the prediction's size",
+    },
+    score=partial(_score, rays=pixel_rays),
+)
+
+
+def _finite(parameters: dict[str, float]) -> dict[str, float]:
+    return {key: value for key, value in parameters.items() if math.isfinite(value)}
+
+
+def _holes(truth_m: npt.NDArray[Any], pred_m: npt.NDArray[Any], abs_rel: float) -> dict[str, str]:
+    """Where holes that count as truth make up most of abs_rel: a line that says so."""
+    holes = truth_m == np.float32(CONTRACT.zero_replacement_m)
+    if not holes.any() or not math.isfinite(abs_rel):
+        return {}
+    others = metrics.abs_rel(truth_m[~holes], pred_m[~holes]) if not holes.all() else 0.0
+    if others > abs_rel / 2:
+        return {}
+    return {
+        "abs_rel": f"{holes.sum()} pixels of confidence {CONTRACT.pixel_confidence} or more have no depth and count, "
+        f"officially, as truth of {CONTRACT.zero_replacement_m:g} m; without them it is {others:.3f}"
+    }
 
 
 def _why_not_finite(prediction: npt.NDArray[Any], aligned: Aligned) -> str:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..contract import CURRENT as CONTRACT
 
 Cloud = npt.NDArray[np.float32]
+Rays = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -45,47 +46,32 @@ class Distances:
 
 
 @lru_cache(maxsize=4)
-def official_rays(height: int, width: int) -> npt.NDArray[np.float32]:
+def official_rays(height: int, width: int) -> Rays:
     """(H * W, 3) float32: the ray that the organisers give the k-th depth of a row-by-row flattened (H, W) map."""
     index = np.arange(height * width)
-    pixels = np.stack([index // height, index % height, np.ones_like(index)], axis=1).astype(np.float32)
-    inverse = np.linalg.inv(np.array(CONTRACT.intrinsics_px, np.float32))
-    rays = (pixels @ inverse.T).astype(np.float32, copy=False)
+    return _rays(index // height, index % height, np.array(CONTRACT.intrinsics_px, np.float32))
+
+
+@lru_cache(maxsize=4)
+def pixel_rays(height: int, width: int) -> Rays:
+    """(H * W, 3) float32: the ray of the pixel itself, with K rescaled from its own image to (H, W)."""
+    index = np.arange(height * width)
+    intrinsics = np.array(CONTRACT.intrinsics_px, np.float32)
+    # Pixel centres are whole numbers, so the image begins half a pixel before 0.
+    shrink = np.array([width, height], np.float32) / np.array(CONTRACT.intrinsics_image_size, np.float32)
+    intrinsics[:2, 2] = (intrinsics[:2, 2] + 0.5) * shrink - 0.5
+    intrinsics[[0, 1], [0, 1]] *= shrink
+    return _rays(index % width, index // width, intrinsics)
+
+
+def _rays(x: npt.NDArray[np.int_], y: npt.NDArray[np.int_], intrinsics: npt.NDArray[np.float32]) -> Rays:
+    pixels = np.stack([x, y, np.ones_like(x)], axis=1).astype(np.float32)
+    rays = (pixels @ np.linalg.inv(intrinsics).T).astype(np.float32, copy=False)
     rays.setflags(write=False)
     return rays
 
 
-def official_cloud(depth_m: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_]) -> Cloud:
-    """(N, 3) float32 metres: the points of the `mask`ed pixels of an (H, W) depth map, on the organisers' rays."""
-    chosen = mask.ravel()
-    return official_rays(*depth_m.shape)[chosen] * depth_m.ravel()[chosen, None].astype(np.float32)
-
-
-def nearest_distances(pred: Cloud, truth: Cloud) -> Distances:
-    """Exact nearest neighbours both ways.
-
-    A cloud with a NaN gives NaN for both, so that no point counts as near: a NaN anywhere in a prediction makes its
-    median, and with it every point, NaN. A point at infinity is infinitely far and nobody's neighbour.
-    """
-    return Distances(_distances(pred, truth), _distances(truth, pred))
-
-
-def _distances(points: Cloud, others: Cloud) -> npt.NDArray[np.float32]:
-    distances = np.full(len(points), np.inf, np.float32)
-    if np.isnan(points).any() or np.isnan(others).any():
-        return np.full(len(points), np.nan, np.float32)
-    here, there = points[np.isfinite(points).all(1)], others[np.isfinite(others).all(1)]
-    if len(here) and len(there):
-        distances[np.isfinite(points).all(1)] = _query(there, here)
-    return distances
-
-
-def _query(tree_points: Cloud, points: Cloud) -> npt.NDArray[np.float32]:
-    # pykdtree answers several times faster than scipy and as exactly, but not every machine has it.
-    try:
-        from pykdtree.kdtree import KDTree
-    except ImportError:
-        from scipy.spatial import KDTree as ScipyTree
-
-        return ScipyTree(tree_points).query(points, workers=-1)[0].astype(np.float32)
-    return KDTree(np.ascontiguousarray(tree_points)).query(np.ascontiguousarray(points))[0]
+def cloud_of(depth_m: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_], rays: Rays) -> Cloud:
+    """(N, 3) float32 metres: the points of the `mask`ed pixels of an (H, W) depth map, on their rays (H * W, 3)."""
+    chosen = np.flatnonzero(mask)
+    return rays.take(chosen, axis=0) * depth_m.ravel().take(chosen)[:, None].astype(np.float32, copy=False)

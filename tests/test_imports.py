@@ -23,6 +23,7 @@ ROOMS = {
 # A library that only one room may import, and a library that a room may never import.
 ONLY_IN = {"transformers": "train", "qai_hub": "hub_jobs", "onnxruntime_qnn": "hub_jobs"}
 NEVER_IN = {"hub_jobs": {"torch"}, "data": {"torch"}, "evaluate": {"torch"}}
+DOORS = {"torch": "neighbours_torch.py"}  # the one module of its room that may, imported late
 FOUNDATION_ORDER = {
     "contract": set(),
     "errors": set(),
@@ -65,7 +66,7 @@ def test_rooms_import_only_what_lies_below(path: Path) -> None:
         else:
             assert name != "lpcv", f"{path} imports lpcv absolutely; use a relative import"
             assert ONLY_IN.get(name, room) == room, f"{path} imports {name}"
-            assert name not in NEVER_IN.get(room, set()), f"{path} imports {name}"
+            assert name not in NEVER_IN.get(room, set()) or path.name == DOORS.get(name), f"{path} imports {name}"
 
 
 def test_every_package_is_shipped() -> None:
@@ -93,11 +94,15 @@ def loaded_after(arguments: list[str]) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["contract"], ["recipes"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["contract"], ["recipes"], ["protocols"], ["score", "--help"]],
+    ids=" ".join,
+)
 def test_light_commands_do_not_import_torch(arguments: list[str]) -> None:
     loaded = loaded_after(arguments)
     assert "click" in loaded  # the probe sees modules at all
-    assert not loaded & {"torch", "torchvision", "transformers", "onnxruntime", "qai_hub"}
+    assert not loaded & {"torch", "torchvision", "transformers", "onnxruntime", "qai_hub", "numba"}
 
 
 def test_package_folder_is_dropped_from_the_path(tmp_path: Path) -> None:
