@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..console import note, table
 from ..contract import CURRENT as CONTRACT
 from ..data.folder import FrameFolder, open_folder, spread
@@ -18,10 +16,12 @@ from ..data.images import write_png
 from ..data.resize import smooth
 from ..data.synthetic.make import make_scenes
 from ..errors import InputError
+from ..evaluate.baseline import ConstantDepth
 from ..evaluate.contact import MOST_ROWS, contact_sheet
 from ..evaluate.official import METRICS
 from ..evaluate.predictions import OnnxModel, Prediction, Source
-from ..evaluate.score import Score, score_source
+from ..evaluate.result import Score
+from ..evaluate.score import score_source
 from ..files import read_json, write_json
 from ..runs import Run
 from ..train.networks import load_network
@@ -61,24 +61,12 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class ConstantDepth:
-    """The baseline that knows nothing: the same depth everywhere, which the official scale moves to the median."""
-
-    label: str = "constant depth"
-
-    def sha256(self) -> str:
-        return "constant"
-
-    def predict(self, name: str, rgb: Rgb) -> Prediction:
-        return np.ones((CONTRACT.image_size[1], CONTRACT.image_size[0]), np.float32)
-
-
-@dataclass(frozen=True)
 class MetricTeacher:
     """A teacher of metres as a source of predictions, at the contract's size."""
 
     teacher: Teacher
     label: str = "teacher"
+    kind: str = "depth_m"
 
     def sha256(self) -> str:
         return self.teacher.source.weights_sha256
