@@ -73,7 +73,7 @@ def sha256_files(root: Path, paths: Iterable[Path]) -> str:
     """One hash for a set of files: of their relative names and contents, in sorted order."""
     total = hashlib.sha256()
     for path in sorted(paths):
-        total.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\n".encode())
+        total.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 

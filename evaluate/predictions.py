@@ -19,10 +19,10 @@ from ..errors import InputError
 from ..files import read_json, sha256_file, sha256_files
 from ..onnx_session import open_session, session_metadata
 from ..runs import Run, is_run
+from .kinds import KINDS
+from .protocol import Prediction
 
-Prediction = npt.NDArray[Any]
 DESCRIPTION = "predictions.json"  # what `lpcv predict` writes beside its predictions
-DEPTH_KINDS = ("relative_depth", "depth_m")
 
 
 class Source(Protocol):
@@ -33,12 +33,17 @@ class Source(Protocol):
         """What pictures and progress call it."""
         ...
 
+    @property
+    def kind(self) -> str:
+        """One of `kinds.KINDS`."""
+        ...
+
     def sha256(self) -> str:
         """Of the model file, or over the prediction files."""
         ...
 
     def predict(self, name: str, rgb: Rgb) -> Prediction:
-        """(H, W) floating, relative depth."""
+        """(H, W) floating, of `kind`. Called from several threads at once."""
         ...
 
 
@@ -48,9 +53,9 @@ class PredictionFolder:
     Only where NO name matches they are paired by sorted order, as the organisers do, and that is said aloud.
     """
 
-    def __init__(self, root: Path, frames: FrameFolder) -> None:
+    def __init__(self, root: Path, frames: FrameFolder, kind: str | None = None) -> None:
         self.root, self.label = root, str(root)
-        _demand_depth(root)
+        self.kind = _kind(root, kind)
         files = {path.stem: path for path in sorted(root.glob("*.npy"))}
         if not files:
             raise InputError(f"{root} holds no .npy predictions.", "Give a folder of NNNN.npy, an .onnx file or a run.")
@@ -78,17 +83,17 @@ class PredictionFolder:
         return read_prediction(self.files[name])
 
 
-def _demand_depth(root: Path) -> None:
+def _kind(root: Path, claimed: str | None) -> str:
+    """What the folder says of itself, else what was claimed, else what the contract asks for."""
     described = root / DESCRIPTION
-    told = read_json(described) if described.exists() else {"kind": CONTRACT.output_kind}
-    if not isinstance(told, dict) or "kind" not in told:
+    if not described.exists():
+        return claimed or CONTRACT.output_kind
+    told = read_json(described)
+    if not isinstance(told, dict) or told.get("kind") not in KINDS:
         raise InputError(f"{described} names no kind of prediction.", "Predict again, or remove it.")
-    kind = told["kind"]
-    if kind not in DEPTH_KINDS:
-        raise InputError(
-            f"{root} holds {kind}, and the official score takes depth: linear, zero at the camera.",
-            "Use a metric teacher, or a student; a scale and shift must not be guessed here.",
-        )
+    if claimed not in (None, told["kind"]):
+        raise InputError(f"{described} says that {root} holds {told['kind']}, not {claimed}.", "Leave --kind away.")
+    return told["kind"]
 
 
 def read_prediction(path: Path) -> Prediction:
@@ -117,9 +122,12 @@ class OnnxModel:
     session: Any
     input_name: str
     size: tuple[int, int]
+    kind: str = CONTRACT.output_kind
 
     @classmethod
-    def open(cls, path: Path, label: str | None = None, threads: int | None = None) -> OnnxModel:
+    def open(
+        cls, path: Path, label: str | None = None, threads: int | None = None, kind: str | None = None
+    ) -> OnnxModel:
         """Raises InputError where the model is not one image in, one map out."""
         session = open_session(path, threads)
         inputs = session.get_inputs()
@@ -129,7 +137,9 @@ class OnnxModel:
                 f"{path} does not take one image of fixed shape (its inputs: {[(i.name, i.shape) for i in inputs]}).",
                 f"Run `lpcv check {path}` to see what the contract asks for.",
             )
-        return cls(path, label or str(path), session, inputs[0].name, (shape[3], shape[2]))
+        return cls(
+            path, label or str(path), session, inputs[0].name, (shape[3], shape[2]), kind or CONTRACT.output_kind
+        )
 
     def sha256(self) -> str:
         return sha256_file(self.path)
@@ -156,15 +166,21 @@ def contract_input(rgb: Rgb, size: tuple[int, int] = CONTRACT.image_size) -> npt
     return np.ascontiguousarray(picture(rgb, size).transpose(2, 0, 1)[None], np.float32)
 
 
-def open_source(path: Path, frames: FrameFolder) -> Source:
-    """A run, an `.onnx` file, or a folder of predictions. Raises InputError or MissingStepError otherwise."""
+def open_source(
+    path: Path, frames: FrameFolder, kind: str | None = None, threads: int | None = None
+) -> PredictionFolder | OnnxModel:
+    """A run, an `.onnx` file, or a folder of predictions. Raises InputError or MissingStepError otherwise.
+
+    kind: what a model or folder holds that does not say so itself; None is the contract's kind
+    threads: how many one operator of a model may use
+    """
     if is_run(path):
         run = Run(path)
-        model = OnnxModel.open(run.exported(), str(path))
+        model = OnnxModel.open(run.exported(), str(path), threads, kind)
         run.demand_fresh(session_metadata(model.session))
         return model
     if path.is_dir():
-        return PredictionFolder(path, frames)
+        return PredictionFolder(path, frames, kind)
     if path.suffix == ".onnx":
-        return OnnxModel.open(path)
+        return OnnxModel.open(path, None, threads, kind)
     raise InputError(f"{path} is nothing that can be scored.", "Give an .onnx file, a run, or a folder of NNNN.npy.")

@@ -1,78 +1,139 @@
-"""Score a source of predictions over a folder of frames, and write what came out."""
+"""Score a source of predictions over a folder of frames, in parallel and resumable."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from ..console import track
-from ..data.folder import FrameFolder, open_folder, select
-from ..errors import InputError
-from ..files import read_json, write_json, write_text
+from ..console import Meter
+from ..data.folder import CONFIDENCE, DEPTH, MANIFEST, FrameFolder, open_folder, select
+from ..errors import InputError, Interrupted
+from ..files import read_json
 from ..runs import Run
-from .official import METRICS, PROTOCOL, FrameScore, mean_score, score_frame
+from .breakdown import labels_of
+from .frame_score import FrameScore
+from .journal import Journal, Rows, identity
+from .kinds import demand_kind
+from .official import OFFICIAL
 from .predictions import Source
+from .protocol import Protocol
+from .result import Score
 
 
-@dataclass(frozen=True)
-class Score:
-    """The frames' scores and their mean, with what was scored on what.
+def score_source(
+    source: Source,
+    frames: FrameFolder,
+    protocols: Sequence[Protocol] = (OFFICIAL,),
+    *,
+    workers: int = 1,
+    journal: Path | None = None,
+    group_by: str | None = None,
+) -> Score:
+    """Score of every frame under the first protocol, with the others beside it.
 
-    trained_on: how many of the frames the run was trained on; None where that is not known (no run was scored)
+    workers: frames at a time, in threads: reading, inference and scoring overlap. The numbers do not depend on it.
+    journal: a file that keeps what has been scored; where it holds frames of the same model, data and protocols, they
+        are taken from it. The caller removes it once the result is safe (`Journal.remove`, or unlink).
+    group_by: a key of the manifest by which means are broken down; None is the condition
+
+    Raises InputError for a frame without what a protocol needs, or a kind of prediction that it cannot take;
+    Interrupted on Ctrl-C where there is a journal.
     """
-
-    source: str
-    source_sha256: str
-    data_sha256: str
-    mean: FrameScore
-    frames: tuple[FrameScore, ...]
-    trained_on: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "protocol": PROTOCOL,
-            "source": self.source,
-            "source_sha256": self.source_sha256,
-            "data_sha256": self.data_sha256,
-            "frames_scored": len(self.frames),
-            "frames_trained_on": self.trained_on,
-            "mean": _row(self.mean),
-            "frames": [{"frame": frame.frame, **_row(frame)} for frame in self.frames],
-        }
-
-    def write_json(self, path: Path) -> None:
-        write_json(path, self.as_json())
-
-    def write_csv(self, path: Path) -> None:
-        """One row per frame and the mean last; an officially NaN value is an empty cell."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("frame", *METRICS))
-        for row in (*self.frames, self.mean):
-            writer.writerow((row.frame, *(row.values[key] for key in METRICS)))
-        write_text(path, text.getvalue())
+    for protocol in protocols:
+        demand_kind(source.kind, protocol.weakest_kind, f"protocol {protocol.name}")
+        demand_needs(frames, protocol)
+    labels = labels_of(frames, group_by)
+    hashes = source.sha256(), frames.fingerprint()
+    kept = Journal(journal, identity(protocols, source.kind, *hashes), protocols) if journal else None
+    done = kept.resume() if kept else {}
+    missing = [name for name in frames.names if name not in done]
+    try:
+        with Meter(f"scoring {source.label}", len(frames), len(done)) as meter:
+            for rows in _scored(source, frames, protocols, missing, workers):
+                if kept:
+                    kept.append(rows)
+                done[rows[0].frame] = rows
+                meter.advance()
+    except InputError:  # to be mended in the data or the model, to which the rows belong
+        if kept:
+            kept.remove()
+        raise
+    except KeyboardInterrupt:
+        if kept is None:
+            raise
+        said = f"Stopped; {len(done)} of {len(frames)} frames are scored."
+        raise Interrupted(said, "Type the command again to go on.") from None
+    return _result(source, protocols, hashes, [done[name] for name in frames.names], labels)
 
 
-def score_source(source: Source, frames: FrameFolder) -> Score:
-    """Official score of every frame. Raises InputError for a frame without truth or confidence."""
-    rows = []
-    for frame in track(frames, f"scoring {source.label}", len(frames)):
-        if frame.depth_m is None or frame.confidence is None:
+def _scored(
+    source: Source, frames: FrameFolder, protocols: Sequence[Protocol], names: Sequence[str], workers: int
+) -> Iterator[Rows]:
+    """The rows of each frame, in order; at most two frames a worker are in memory."""
+
+    def one(name: str) -> Rows:
+        frame = frames.frame(name)
+        prediction = source.predict(name, frame.rgb)
+        return tuple(protocol.score(frame, prediction, source.kind) for protocol in protocols)
+
+    if workers == 1:  # in this thread: a network in training must not be called from another
+        yield from map(one, names)
+        return
+    waiting: deque[Future[Rows]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for name in names:
+                waiting.append(pool.submit(one, name))
+                if len(waiting) == 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _result(
+    source: Source,
+    protocols: Sequence[Protocol],
+    hashes: tuple[str, str],
+    rows: Sequence[Rows],
+    labels: Mapping[str, str],
+) -> Score:
+    columns: list[tuple[FrameScore, ...]] = list(zip(*rows, strict=True))
+    first, *others = (
+        Score.of(protocol, source.label, source.kind, hashes, scored, labels)
+        for protocol, scored in zip(protocols, columns, strict=True)
+    )
+    return first.with_beside(others)
+
+
+def default_workers() -> int:
+    """One for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def demand_needs(frames: FrameFolder, protocol: Protocol) -> None:
+    """Raises InputError where a frame lacks what the protocol needs."""
+    there = {
+        "depth": (f"{DEPTH}/", frames.depths),
+        "confidence": (f"{CONFIDENCE}/", frames.confidences),
+        "pairs": (f'"pairs" in its row of {MANIFEST}', {n for n, record in frames.records.items() if record.pairs}),
+    }
+    for need in protocol.needs:
+        where, having = there[need]
+        lacking = [name for name in frames.names if name not in having]
+        if lacking:
             raise InputError(
-                f"{frames.root} lacks depth or confidence of frame {frame.name}; the official score needs both.",
-                "Add depth_raw/ and depth_conf/; `lpcv data make` writes a folder that has them.",
+                f"{frames.root} has no {need} for {len(lacking)} of {len(frames)} frames, the first is {lacking[0]}; "
+                f"protocol {protocol.name} needs it.",
+                f"Add {where}; `lpcv data make` writes a folder that has depth and confidence."
+                if need != "pairs"
+                else f"Add {where}.",
             )
-        if not frame.depth_m.any():
-            raise InputError(
-                f"{frames.depths[frame.name]} has no measurement in it: every pixel is 0.",
-                f"Remove frame {frame.name} from the evaluation set.",
-            )
-        rows.append(score_frame(frame.name, source.predict(frame.name, frame.rgb), frame.depth_m, frame.confidence))
-    return Score(source.label, source.sha256(), frames.fingerprint(), mean_score(rows), tuple(rows))
 
 
 def trained_on(run: Run, frames: FrameFolder) -> int:
@@ -84,7 +145,3 @@ def trained_on(run: Run, frames: FrameFolder) -> int:
     if Path(inputs["data"]).resolve() != frames.root.resolve():
         return 0
     return len(set(select(open_folder(frames.root), inputs.get("frames")).names) & set(frames.names))
-
-
-def _row(score: FrameScore) -> Mapping[str, Any]:
-    return {**score.values, **({"reasons": dict(score.reasons)} if score.reasons else {})}

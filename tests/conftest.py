@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import onnx
 import pytest
 from lpcv.cli import run as run_cli
+from lpcv.data.images import write_png
+from lpcv.data.resize import nearest
 from lpcv.data.synthetic.make import make_scenes
+from onnx import TensorProto, helper
 
 TrainArguments = Callable[..., list[str]]
 
@@ -82,3 +88,73 @@ def relative_teacher(tiny_teacher: Path) -> Path:
     model.save_pretrained(folder)
     DPTImageProcessor.from_pretrained(tiny_teacher).save_pretrained(folder)
     return folder
+
+
+class SmallSet:
+    """Frames of 16x12 pixels with truth of 8x6, made in microseconds, and predictions and models of that size."""
+
+    names = ("0000", "0001", "0002")
+    width, height = 16, 12
+
+    def depth_mm(self, index: int) -> npt.NDArray[np.uint16]:
+        """(6, 8) a slope from 1 to 4 m, different for each frame."""
+        return np.linspace(1000 + 100 * index, 4000, 48).reshape(6, 8).astype(np.uint16)
+
+    def prediction(self, index: int) -> npt.NDArray[np.float32]:
+        """(12, 16) the truth of frame `index`, grown, bent a little, at another scale."""
+        grown = nearest(self.depth_mm(index).astype(np.float32), (self.width, self.height))
+        return ((grown / 9000) ** (1.0 + 0.1 * (index + 1))).astype(np.float32)
+
+    def write_frames(self, root: Path, names: Sequence[str] = names) -> Path:
+        for index, name in enumerate(names):
+            rgb = np.random.default_rng(index).integers(0, 256, (self.height, self.width, 3), np.uint8)
+            write_png(root / "image" / f"{name}.png", rgb)
+            write_png(root / "depth_raw" / f"{name}.png", self.depth_mm(index))
+            write_png(root / "depth_conf" / f"{name}.png", np.full((6, 8), 2, np.uint8))
+        return root
+
+    def write_predictions(self, root: Path, names: Sequence[str] = names) -> Path:
+        root.mkdir()
+        for index, name in enumerate(names):
+            np.save(root / f"{name}.npy", self.prediction(index)[None, None])
+        return root
+
+    def write_model(
+        self, path: Path, *, metadata: dict[str, str] | None = None, elem: int = TensorProto.FLOAT, op: str = "mean"
+    ) -> Path:
+        """image (1, 3, 12, 16) -> the mean of the channels (1, 1, 12, 16), and wrong ones."""
+        nodes = {
+            "mean": [helper.make_node("ReduceMean", ["image"], ["output_0"], axes=[1], keepdims=1)],
+            "all channels": [helper.make_node("Identity", ["image"], ["output_0"])],
+            "no batch": [helper.make_node("ReduceMean", ["image"], ["output_0"], axes=[1], keepdims=0)],
+            "integers": [
+                helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1], keepdims=1),
+                helper.make_node("Cast", ["mean"], ["output_0"], to=TensorProto.INT64),
+            ],
+        }[op]
+        image = helper.make_tensor_value_info("image", elem, [1, 3, self.height, self.width])
+        output = helper.make_tensor_value_info("output_0", TensorProto.INT64 if op == "integers" else elem, None)
+        graph = helper.make_graph(nodes, "g", [image], [output])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        if metadata:
+            helper.set_model_props(model, metadata)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, path)
+        return path
+
+
+@pytest.fixture(scope="session")
+def small() -> SmallSet:
+    return SmallSet()
+
+
+@pytest.fixture
+def small_frames(small: SmallSet, tmp_path: Path) -> Path:
+    """Three frames that a test may change."""
+    return small.write_frames(tmp_path / "data")
+
+
+@pytest.fixture
+def small_predictions(small: SmallSet, tmp_path: Path) -> Path:
+    """Their predictions, which a test may change."""
+    return small.write_predictions(tmp_path / "predictions")

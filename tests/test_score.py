@@ -1,563 +1,318 @@
-"""`lpcv score`: where predictions come from, what is refused, and what is written."""
+"""`lpcv score`: what is written and said, what has no score and why, and what is refused."""
 
 from __future__ import annotations
 
 import csv
 import errno
-import io
 import json
 import re
-import zipfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from lpcv import cli, files
-from lpcv.data.folder import open_folder, spread
-from lpcv.data.images import read_rgb, write_png
-from lpcv.data.resize import nearest
-from lpcv.errors import InputError, MissingStepError
-from lpcv.evaluate.official import score_frame
-from lpcv.evaluate.predictions import OnnxModel, PredictionFolder, open_source, read_prediction
-from lpcv.runs import CHECKPOINT_KEY, Run
-from onnx import TensorProto, helper
+from lpcv.data.folder import open_folder
+from lpcv.data.images import write_png
+from lpcv.evaluate.official import OFFICIAL, score_frame
+from lpcv.evaluate.predictions import PredictionFolder
 
 Array = npt.NDArray[Any]
-HEIGHT, WIDTH = 12, 16
-NAMES = ("0000", "0001", "0002")
-GREY = (128, 128, 128)
 COLUMNS = [
     "abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3", "mae",
     "f_score", "iou", "chamfer_m", "f_score_20cm", "iou_20cm",
 ]  # fmt: skip
+HEAD = [
+    "protocol", "protocol_described", "source", "source_kind", "source_sha256", "data_sha256", "frames_scored",
+    "frames_stopped", "frames_trained_on", "mean", "interval_95", "interval_method", "groups", "parts", "frames",
+]  # fmt: skip
+STOPPED = "no pixel has confidence 1 or more, where the official script stops"
+NAN = "the prediction holds NaN, which makes its median and with it every pixel NaN"
 
 
-def depth_mm(index: int) -> npt.NDArray[np.uint16]:
-    """(6, 8) a slope from 1 to 4 m, different for each frame."""
-    return np.linspace(1000 + 100 * index, 4000, 48).reshape(6, 8).astype(np.uint16)
+def run_score(source: Path, frames: Path, *more: str) -> int:
+    return cli.run(["score", str(source), "--data", str(frames), *more])
 
 
-def write_frames(root: Path, names: tuple[str, ...] = NAMES) -> Path:
-    for index, name in enumerate(names):
-        rgb = np.random.default_rng(index).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-        write_png(root / "image" / f"{name}.png", rgb)
-        write_png(root / "depth_raw" / f"{name}.png", depth_mm(index))
-        write_png(root / "depth_conf" / f"{name}.png", np.full((6, 8), 2, np.uint8))
-    return root
+def scored(source: Path, frames: Path, *more: str) -> dict[str, Any]:
+    out = source.parent / "told.json"
+    assert run_score(source, frames, "--json", str(out), *more) == 0
+    return json.loads(out.read_text())
 
 
-def prediction(index: int) -> npt.NDArray[np.float32]:
-    """(12, 16) the truth of frame `index`, grown, bent a little, at another scale."""
-    grown = nearest(depth_mm(index).astype(np.float32), (WIDTH, HEIGHT))
-    return ((grown / 9000) ** (1.0 + 0.1 * (index + 1))).astype(np.float32)
+def expected(small: Any, index: int) -> dict[str, float | None]:
+    truth = small.depth_mm(index).astype(np.float32) / np.float32(1000)
+    return dict(score_frame("x", small.prediction(index), truth, np.full((6, 8), 2, np.uint8)).values)
 
 
-def write_predictions(root: Path, names: tuple[str, ...] = NAMES) -> Path:
-    root.mkdir()
-    for index, name in enumerate(names):
-        np.save(root / f"{name}.npy", prediction(index)[None, None])
-    return root
+def distrust(frames: Path, *names: str) -> None:
+    """Frames without any pixel of confidence 1 or 2."""
+    for name in names:
+        write_png(frames / "depth_conf" / f"{name}.png", np.zeros((6, 8), np.uint8))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return write_frames(tmp_path / "data")
-
-
-@pytest.fixture
-def predictions(tmp_path: Path) -> Path:
-    return write_predictions(tmp_path / "predictions")
-
-
-def score(source: Path, data: Path, *more: str) -> int:
-    return cli.run(["score", str(source), "--data", str(data), *more])
-
-
-def expected(index: int) -> dict[str, float | None]:
-    truth = depth_mm(index).astype(np.float32) / np.float32(1000)
-    return dict(score_frame("x", prediction(index), truth, np.full((6, 8), 2, np.uint8)).values)
-
-
-# Folders of predictions
-
-
-def test_predictions_are_paired_by_name(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = write_predictions(tmp_path / "predictions", ("0002", "0000", "0001"))  # 0000 is predicted for frame 1
-    folder = PredictionFolder(source, open_folder(data))
-    rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    np.testing.assert_array_equal(folder.predict("0000", rgb), prediction(1))
-    np.testing.assert_array_equal(folder.predict("0002", rgb), prediction(0))
-    assert "SORTED ORDER" not in capsys.readouterr().err
-
-
-def test_predictions_of_other_frames_do_not_matter(data: Path, predictions: Path) -> None:
-    before = PredictionFolder(predictions, open_folder(data))
-    (predictions / "9999.npy").write_bytes(b"not even an array")
-    after = PredictionFolder(predictions, open_folder(data))
-    assert (after.files, after.sha256()) == (before.files, before.sha256())
-
-
-def test_sorted_order_only_where_no_name_matches_and_said_aloud(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = write_predictions(tmp_path / "predictions", ("a", "b", "c"))
-    out = tmp_path / "score.json"
-    assert score(source, data, "--json", str(out)) == 0
-    assert "No name in " in (told := capsys.readouterr()).err
-    assert "SORTED ORDER" in told.err
-    assert "SORTED ORDER" not in told.out
-    for index, row in enumerate(json.loads(out.read_text())["frames"]):
-        assert (row["frame"], row["abs_rel"]) == (NAMES[index], expected(index)["abs_rel"])
-
-
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (("0000", "0002", "b"), "has no prediction for 1 of 3 frames, the first is 0001"),
-        (("0002",), "has no prediction for 2 of 3 frames, the first is 0000"),
-        (("a", "b"), "has 2 predictions for 3 frames and no name in common"),
-        (("a", "b", "c", "d"), "has 4 predictions for 3 frames and no name in common"),
-        ((), "holds no .npy predictions"),
-    ],
-)
-def test_what_cannot_be_paired_is_refused(
-    names: tuple[str, ...], words: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "score.json"
-    assert score(write_predictions(tmp_path / "predictions", names), data, "--json", str(out)) == 2
-    assert words in capsys.readouterr().err
-    assert not out.exists()
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
-@pytest.mark.parametrize("lead", [(), (1, 1)])
-def test_a_prediction_keeps_its_numbers(dtype: str, lead: tuple[int, ...], tmp_path: Path) -> None:
-    values = prediction(0).astype(dtype)
-    np.save(tmp_path / "a.npy", values.reshape(*lead, HEIGHT, WIDTH))
-    read = read_prediction(tmp_path / "a.npy")
-    assert (read.dtype, read.shape) == (np.dtype(dtype), (HEIGHT, WIDTH))
-    np.testing.assert_array_equal(read, values)
-
-
-def bytes_of(values: Array) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, values)
-    return stream.getvalue()
-
-
-def archive() -> bytes:
-    stream = io.BytesIO()
-    np.savez(stream, a=prediction(0))
-    assert zipfile.is_zipfile(stream)
-    return stream.getvalue()
-
-
-GOOD = bytes_of(np.ones((4, 5), np.float32))
-UNREADABLE: dict[str, bytes] = {
-    "pickled": bytes_of(np.array([{"a": 1}], object)),
-    "ints": bytes_of(np.ones((4, 5), np.int64)),
-    "bools": bytes_of(np.ones((4, 5), np.bool_)),
-    "complex": bytes_of(np.ones((4, 5), np.complex64)),
-    "one_dimension": bytes_of(np.ones(20, np.float32)),
-    "three_dimensions": bytes_of(np.ones((1, 4, 5), np.float32)),
-    "a_batch": bytes_of(np.ones((2, 1, 4, 5), np.float32)),
-    "channels": bytes_of(np.ones((1, 3, 4, 5), np.float32)),
-    "no_pixels": bytes_of(np.ones((1, 1, 0, 5), np.float32)),
-    "empty_file": b"",
-    "truncated_header": GOOD[:60],
-    "truncated_data": GOOD[:-4],
-    "text": b"0.5 0.5\n",
-    "archive": archive(),
-    "broken_archive": b"PK\x03\x04" + bytes(100),
-    "unclosed_header": GOOD.replace(b"(4, 5)", b"(4, (5"),
-    "more_than_any_memory": GOOD.replace(b"(4, 5), }            ", b"(99999999, 9999999), "),
-}
-
-
-@pytest.mark.parametrize("kind", UNREADABLE)
-def test_an_unusable_prediction_names_its_file(
-    kind: str, data: Path, predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (predictions / "0001.npy").write_bytes(UNREADABLE[kind])
-    out = tmp_path / "score.json"
-    assert score(predictions, data, "--json", str(out)) == 2
-    told = capsys.readouterr().err
-    assert "0001.npy" in told
-    assert "allow_pickle" not in told.replace("allow_pickle=False", "")  # no advice to unpickle
-    assert not out.exists()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
-def test_a_damaged_byte_is_an_array_or_a_sentence(at: int, value: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "open", lambda *_: io.BytesIO(GOOD[:at] + bytes([value]) + GOOD[at + 1 :]))
-        try:
-            read = read_prediction(Path("damaged.npy"))
-        except InputError as error:
-            assert "damaged.npy" in error.problem  # noqa: PT017
-        else:
-            assert read.ndim == 2
-
-
-@pytest.mark.parametrize(
-    ("described", "words"),
-    [
-        ('{"kind": "affine_inverse_depth"}', "holds affine_inverse_depth, and the official score takes depth"),
-        ("[]", "names no kind of prediction"),
-        ("{}", "names no kind of prediction"),
-        ("{", "is not valid JSON"),
-    ],
-)
-def test_only_predictions_of_depth_are_scored(
-    described: str, words: str, data: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (predictions / "predictions.json").write_text('{"kind": "depth_m"}')
-    assert score(predictions, data) == 0
-    (predictions / "predictions.json").write_text(described)
-    assert score(predictions, data) == 2
-    assert words in capsys.readouterr().err
-
-
-# Models and runs
-
-
-def write_model(
-    path: Path, *, metadata: dict[str, str] | None = None, elem: int = TensorProto.FLOAT, op: str = "mean"
-) -> Path:
-    """image (1, 3, 12, 16) -> the mean of the channels (1, 1, 12, 16), and wrong ones."""
-    shape = [1, 3, HEIGHT, WIDTH]
-    nodes = {
-        "mean": [helper.make_node("ReduceMean", ["image"], ["output_0"], axes=[1], keepdims=1)],
-        "all channels": [helper.make_node("Identity", ["image"], ["output_0"])],
-        "no batch": [helper.make_node("ReduceMean", ["image"], ["output_0"], axes=[1], keepdims=0)],
-        "integers": [
-            helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1], keepdims=1),
-            helper.make_node("Cast", ["mean"], ["output_0"], to=TensorProto.INT64),
-        ],
-    }[op]
-    output = helper.make_tensor_value_info("output_0", TensorProto.INT64 if op == "integers" else elem, None)
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("image", elem, shape)], [output])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    if metadata:
-        helper.set_model_props(model, metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, path)
-    return path
-
-
-def test_a_model_is_fed_raw_rgb_and_its_map_is_scored(data: Path, tmp_path: Path) -> None:
-    model = write_model(tmp_path / "mean.onnx")
-    out = tmp_path / "score.json"
-    assert score(model, data, "--json", str(out)) == 0
-    told = json.loads(out.read_text())
-    assert (told["source"], told["source_sha256"]) == (str(model), files.sha256_file(model))
-    frame = open_folder(data).frame("0001")
-    assert frame.depth_m is not None
-    assert frame.confidence is not None
-    mean = frame.rgb.astype(np.float32).transpose(2, 0, 1).mean(0)
-    np.testing.assert_allclose(OnnxModel.open(model).predict("0001", frame.rgb), mean, rtol=1e-5)
-    by_hand = score_frame("0001", mean, frame.depth_m, frame.confidence).values
-    assert told["frames"][1]["abs_rel"] == pytest.approx(by_hand["abs_rel"], rel=1e-4)
-
-
-@pytest.mark.parametrize("op", ["all channels", "no batch", "integers"])
-def test_a_model_that_gives_no_map_is_refused(
-    op: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert score(write_model(tmp_path / "x.onnx", op=op), data) == 2
-    told = capsys.readouterr().err
-    assert "x.onnx" in told
-    assert "lpcv check" in told
-
-
-def test_a_model_that_does_not_run_is_a_sentence(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert score(write_model(tmp_path / "half.onnx", elem=TensorProto.FLOAT16), data) == 2
-    told = capsys.readouterr().err
-    assert "half.onnx" in told
-    assert "lpcv check" in told
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda path: None, "does not exist"),
-        (lambda path: path.write_bytes(b"\x08\x09 no protobuf"), "cannot load"),
-        (lambda path: path.write_bytes(b""), "cannot load"),
-    ],
-    ids=["missing", "damaged", "empty"],
-)
-def test_an_unusable_model_is_refused(
-    make: Callable[[Path], Any], words: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make(tmp_path / "x.onnx")
-    assert score(tmp_path / "x.onnx", data) == 2
-    told = capsys.readouterr().err
-    assert "x.onnx" in told
-    assert words in told
-
-
-@pytest.mark.parametrize("name", ["nothing", "notes.txt"])
-def test_what_is_no_source_is_refused(
-    name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "notes.txt").write_text("hello")
-    assert score(tmp_path / name, data) == 2
-    assert f"{name} is nothing that can be scored. Give an .onnx file, a run, or a folder" in capsys.readouterr().err
-
-
-def make_run(root: Path, *, exported_from: bytes | None, weights: bytes | None = b"weights") -> Path:
-    """A run folder as training and export leave it, without what scoring does not look at."""
-    run = Run(root)
-    run.best.mkdir(parents=True)
-    run.config.write_text('{"inputs": {"data": "elsewhere", "frames": null}}')
-    if weights is not None:
-        (run.best / "model.safetensors").write_bytes(weights)
-    if exported_from is not None:
-        (root / "was").write_bytes(exported_from)
-        write_model(run.model, metadata={CHECKPOINT_KEY: files.sha256_file(root / "was")})
-    return root
-
-
-@pytest.mark.parametrize(
-    ("exported_from", "weights", "words"),
-    [
-        (None, b"weights", "has no model.onnx yet. Run `lpcv export {run}` first."),
-        (b"older", b"weights", "was not exported from {weights}, which has changed since. Run `lpcv export {run}` ag"),
-        (b"weights", None, "has no best checkpoint yet"),
-    ],
-    ids=["never exported", "stale", "no checkpoint"],
-)
-def test_a_run_that_is_not_ready_names_the_command(
-    exported_from: bytes | None,
-    weights: bytes | None,
-    words: str,
-    data: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run = make_run(tmp_path / "run", exported_from=exported_from, weights=weights)
-    with pytest.raises(MissingStepError):
-        open_source(run, open_folder(data))
-    assert score(run, data) == 2
-    assert words.format(run=run, weights=Run(run).best / "model.safetensors") in capsys.readouterr().err
-    assert not Run(run).score.exists()
-
-
-def test_a_run_keeps_its_score(data: Path, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", exported_from=b"weights")
-    assert score(run, data, "--json", str(tmp_path / "score.json")) == 0
-    assert Run(run).score.read_bytes() == (tmp_path / "score.json").read_bytes()
-    assert json.loads(Run(run).score.read_text())["source"] == str(run)
-
-
-def test_a_model_file_inside_a_run_is_scored_alone(data: Path, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", exported_from=b"older")
-    assert score(Run(run).model, data) == 0
-    assert not Run(run).score.exists()
+def spoil(predictions: Path, small: Any, index: int, value: float) -> None:
+    spoiled = small.prediction(index)
+    spoiled[3, 3] = value
+    np.save(predictions / f"{small.names[index]}.npy", spoiled)
 
 
 # What is written
 
 
-def test_json_and_csv_to_the_letter(data: Path, predictions: Path, tmp_path: Path) -> None:
-    negative = prediction(1)
+def test_json_and_csv_to_the_letter(small: Any, small_frames: Path, small_predictions: Path, tmp_path: Path) -> None:
+    negative = small.prediction(1)
     negative[0, 0] *= -1
-    np.save(predictions / "0001.npy", negative)
+    np.save(small_predictions / "0001.npy", negative)
     json_file, csv_file = tmp_path / "new" / "score.json", tmp_path / "score.csv"
-    assert score(predictions, data, "--json", str(json_file), "--csv", str(csv_file)) == 0
+    assert run_score(small_predictions, small_frames, "--json", str(json_file), "--csv", str(csv_file)) == 0
     told = json.loads(json_file.read_text())
-    head = ["protocol", "source", "source_sha256", "data_sha256", "frames_scored", "frames_trained_on"]
-    assert list(told) == [*head, "mean", "frames"]
-    assert (told["frames_scored"], told["frames_trained_on"]) == (3, None)
-    assert (told["protocol"], told["source"]) == ("lpcvc-2025", str(predictions))
-    assert told["data_sha256"] == open_folder(data).fingerprint()
+    assert list(told) == HEAD
+    assert (told["frames_scored"], told["frames_stopped"], told["frames_trained_on"]) == (3, {}, None)
+    assert (told["protocol"], told["source"]) == ("lpcvc-2025", str(small_predictions))
+    assert told["protocol_described"] == json.loads(json.dumps(dict(OFFICIAL.described())))
+    assert told["source_kind"] == "relative_depth"
+    assert told["data_sha256"] == open_folder(small_frames).fingerprint()
     assert re.fullmatch("[0-9a-f]{64}", told["source_sha256"])
     good, bad, also_good = told["frames"]
-    assert list(good) == ["frame", *COLUMNS]
-    assert list(bad) == ["frame", *COLUMNS, "reasons"]
+    assert list(good) == ["frame", *COLUMNS, "alignment", "parts"]
+    assert list(bad) == ["frame", *COLUMNS, "reasons", "alignment", "parts"]
     assert list(told["mean"]) == [*COLUMNS, "reasons"]
-    assert [row["frame"] for row in told["frames"]] == list(NAMES)
-    assert {key: good[key] for key in COLUMNS} == expected(0)
-    assert {key: also_good[key] for key in COLUMNS} == expected(2)
+    assert [row["frame"] for row in told["frames"]] == list(small.names)
+    assert {key: good[key] for key in COLUMNS} == expected(small, 0)
+    assert {key: also_good[key] for key in COLUMNS} == expected(small, 2)
     assert [key for key in COLUMNS if bad[key] is None] == ["rmse_log"]
     assert list(bad["reasons"]) == ["rmse_log"]
     assert told["mean"]["rmse_log"] is None
     assert told["mean"]["reasons"] == {"rmse_log": "1 of 3 frames have no finite value, the first is 0001"}
     for key in set(COLUMNS) - {"rmse_log"}:
         assert told["mean"][key] == pytest.approx((good[key] + bad[key] + also_good[key]) / 3)
+    assert list(told["interval_95"]) == COLUMNS
+    assert told["interval_95"]["rmse_log"] is None
+    for key in set(COLUMNS) - {"rmse_log"}:
+        low, high = told["interval_95"][key]
+        assert low <= told["mean"][key] <= high
+    assert "bootstrap" in told["interval_method"]
+    assert list(told["groups"]) == ["unknown place, unknown light"]
+    assert told["parts"]["confidence 2"]["frames"] == 3
 
     rows = list(csv.DictReader(csv_file.open()))
     assert list(rows[0]) == ["frame", *COLUMNS]
-    assert [row["frame"] for row in rows] == [*NAMES, "mean"]
+    assert [row["frame"] for row in rows] == [*small.names, "mean"]
     for row, source in zip(rows, (*told["frames"], told["mean"]), strict=True):
         assert [row[key] for key in COLUMNS] == ["" if source[key] is None else repr(source[key]) for key in COLUMNS]
 
 
-def test_the_table_says_what_is_officially_nan(
-    data: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
+def test_an_average_of_one_frame_has_no_interval(small_frames: Path, small_predictions: Path) -> None:
+    told = scored(small_predictions, small_frames, "--frames", "0001")
+    assert set(told["interval_95"].values()) == {None}
+
+
+def test_the_ranking_metric_is_marked_and_has_its_interval(
+    small_frames: Path, small_predictions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.save(predictions / "0002.npy", -prediction(2))
-    spoiled = prediction(0)
-    spoiled[3, 3] = np.nan
-    np.save(predictions / "0000.npy", spoiled)
-    assert score(predictions, data) == 0
-    told = capsys.readouterr()
-    assert "protocol lpcvc-2025" in told.out
-    assert re.search(r"abs_rel\W+not finite", told.out)
-    assert re.search(r"f_score\W+\d+\.\d{4}", told.out)
-    assert "abs_rel is officially not finite: 1 of 3 frames have no finite value, the first is 0000" in told.err
+    told = scored(small_predictions, small_frames)
+    shown = capsys.readouterr()
+    (line,) = [line for line in shown.out.splitlines() if "this one ranks" in line]
+    low, high = told["interval_95"]["f_score"]
+    assert re.search(rf"f_score\W+{told['mean']['f_score']:.4f}\W+{low:.4f} to {high:.4f}\W", line)
+    for text in ("lpcvc-2025", "PIL's NEAREST", "one scale, median(truth)", "evaluate_track3.py"):
+        assert text in shown.err  # the protocol prints itself
 
 
 @pytest.mark.parametrize(
-    ("frames", "names"), [("0001-0002", ["0001", "0002"]), ("0002", ["0002"]), ("0000-9", list(NAMES))]
+    ("frames", "names"), [("0001-0002", ["0001", "0002"]), ("0002", ["0002"]), ("0000-9", ["0000", "0001", "0002"])]
 )
-def test_frames_are_selected(frames: str, names: list[str], data: Path, predictions: Path, tmp_path: Path) -> None:
+def test_frames_are_selected(
+    frames: str, names: list[str], small_frames: Path, small_predictions: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "score.json"
-    assert score(predictions, data, "--frames", frames, "--json", str(out)) == 0
+    assert run_score(small_predictions, small_frames, "--frames", frames, "--json", str(out)) == 0
     told = json.loads(out.read_text())
     assert [row["frame"] for row in told["frames"]] == names
-    assert told["data_sha256"] == open_folder(data).subset(tuple(names)).fingerprint()
+    assert told["data_sha256"] == open_folder(small_frames).subset(tuple(names)).fingerprint()
     assert told["mean"]["abs_rel"] == pytest.approx(np.mean([row["abs_rel"] for row in told["frames"]]))
 
 
 def test_frames_that_are_not_there_are_refused(
-    data: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
+    small_frames: Path, small_predictions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert score(predictions, data, "--frames", "0005-0009") == 2
+    assert run_score(small_predictions, small_frames, "--frames", "0005-0009") == 2
     assert "has no frame within '0005-0009'. It has 0000 to 0002." in capsys.readouterr().err
 
 
-def test_a_subset_needs_predictions_for_itself_only(data: Path, tmp_path: Path) -> None:
-    source = write_predictions(tmp_path / "predictions", ("0000",))
-    assert score(source, data) == 2
-    assert score(source, data, "--frames", "0000") == 0
+def test_a_subset_needs_predictions_for_itself_only(small: Any, small_frames: Path, tmp_path: Path) -> None:
+    source = small.write_predictions(tmp_path / "predictions", ("0000",))
+    assert run_score(source, small_frames) == 2
+    assert run_score(source, small_frames, "--frames", "0000") == 0
 
 
-# The contact sheet: four tiles of 256x192 with gaps of 6, two bars of 90, a heading of 26, a gap of 6 under each row
+# What the official script makes of bad frames: stopped, NaN, misleading
 
 
-def tile(sheet: Array, row: int, column: int) -> Array:
-    top, left = 26 + row * 198, column * 262
-    return sheet[top : top + 192, left : left + 256]
+def test_a_frame_where_the_official_script_stops_is_null_with_its_reason(
+    small: Any, small_frames: Path, small_predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    distrust(small_frames, "0001")
+    csv_file = tmp_path / "score.csv"
+    told = scored(small_predictions, small_frames, "--csv", str(csv_file))
+    shown = capsys.readouterr()
+    assert (told["frames_scored"], told["frames_stopped"]) == (2, {"0001": STOPPED})
+    assert told["frames"][1] == {"frame": "0001", **dict.fromkeys(COLUMNS), "stopped": STOPPED}
+    for key in COLUMNS:
+        one, other = (expected(small, index)[key] for index in (0, 2))
+        assert one is not None
+        assert other is not None
+        assert told["mean"][key] == pytest.approx((one + other) / 2)
+    assert "reasons" not in told["mean"]
+    (group,) = told["groups"].values()
+    assert (group["frames"], group["frames_stopped"]) == (3, 1)
+    assert f"lpcvc-2025: 1 of 3 frames have NO score and are not in the mean (0001): {STOPPED}." in shown.err
+    rows = {row.pop("frame"): row for row in csv.DictReader(csv_file.open())}
+    assert set(rows["0001"].values()) == {""}
+    assert "" not in rows["mean"].values()
 
 
-def test_the_sheet_shows_holes_and_distrust_in_grey(data: Path, predictions: Path, tmp_path: Path) -> None:
-    holes, levels = depth_mm(1), np.full((6, 8), 2, np.uint8)
-    holes[2, 3], levels[4, 5] = 0, 0
-    write_png(data / "depth_raw" / "0001.png", holes)
-    write_png(data / "depth_conf" / "0001.png", levels)
-    out = tmp_path / "sheet.png"
-    assert score(predictions, data, "--sheet", str(out)) == 0
-    sheet = read_rgb(out)
-    assert sheet.shape == (26 + 3 * 198, 4 * 262 + 2 * 90, 3)
-    rgb = open_folder(data).frame("0001").rgb
-    _, truth, pred, error = (tile(sheet, 1, column) for column in range(4))
-    for down, right in ((2, 3), (4, 5)):
-        middle = (32 * down + 16, 32 * right + 16)  # 6x8 truth on 192x256 pixels
-        assert tuple(truth[middle]) == tuple(error[middle]) == GREY
-        assert tuple(pred[middle]) != GREY
-    middle = (32 * 3 + 16, 32 * 6 + 16)
-    assert tuple(truth[middle]) != GREY
-    assert tuple(error[middle]) != GREY
-    grey = (truth[24:] == 128).all(2)  # below the caption
-    assert grey.sum() == 2 * 32 * 32
-    np.testing.assert_array_equal(tile(sheet, 1, 0)[100, 8::16], rgb[100 // 16])
+def test_where_no_frame_has_a_score_neither_has_the_mean(
+    small_frames: Path, small_predictions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    distrust(small_frames, "0000", "0001", "0002")
+    told = scored(small_predictions, small_frames)
+    shown = capsys.readouterr()
+    assert told["frames_scored"] == 0
+    assert list(told["frames_stopped"]) == ["0000", "0001", "0002"]
+    assert {key: told["mean"][key] for key in COLUMNS} == dict.fromkeys(COLUMNS)
+    assert set(told["mean"]["reasons"].values()) == {"none of the 3 frames could be scored"}
+    assert "3 of 3 frames have NO score and are not in the mean (0000, 0001, 0002)" in shown.err
+    assert len(re.findall("not finite", shown.out)) == len(COLUMNS)
 
 
-def test_the_sheet_has_one_scale_for_all_rows(data: Path, predictions: Path, tmp_path: Path) -> None:
-    """The same depth has the same colour in every row, in truth and prediction."""
-    write_png(data / "depth_raw" / "0000.png", np.full((6, 8), 2000, np.uint16))
-    np.save(predictions / "0000.npy", np.full((HEIGHT, WIDTH), 0.3, np.float32))
-    mixed = np.full((6, 8), 4000, np.uint16)
-    mixed[:, 4:] = 2000
-    write_png(data / "depth_raw" / "0001.png", mixed)
-    out = tmp_path / "sheet.png"
-    assert score(predictions, data, "--sheet", str(out), "--frames", "0000-0001") == 0
-    sheet = read_rgb(out)
-    flat, flat_pred, two = tile(sheet, 0, 1), tile(sheet, 0, 2), tile(sheet, 1, 1)
-    assert tuple(flat[100, 200]) == tuple(flat_pred[100, 200]) == tuple(two[100, 200])
-    assert tuple(two[100, 50]) != tuple(two[100, 200])
+def test_depth_without_a_measurement_is_scored_and_explained(
+    small: Any, small_frames: Path, small_predictions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_png(small_frames / "depth_raw" / "0001.png", np.zeros((6, 8), np.uint16))
+    told = scored(small_predictions, small_frames)
+    official = score_frame(
+        "0001", small.prediction(1), np.zeros((6, 8), np.float32), np.full((6, 8), 2, np.uint8)
+    ).values
+    row = told["frames"][1]
+    assert {key: row[key] for key in COLUMNS} == official
+    assert None not in official.values()
+    assert list(row["remarks"]) == ["abs_rel"]
+    assert "no depth and count, officially, as truth of 1e-05 m" in row["remarks"]["abs_rel"]
+    assert (told["frames_scored"], told["frames_stopped"]) == (3, {})
+    assert "abs_rel misleads in 1 of 3 frames, e.g. 0001: 192 pixels" in capsys.readouterr().err
 
 
-def test_the_sheet_of_frames_without_a_trusted_pixel_is_drawn(data: Path, predictions: Path, tmp_path: Path) -> None:
-    """Depth only where confidence is 0, confidence only where there is no depth: official, and grey all over."""
-    holes, levels = depth_mm(0), np.zeros((6, 8), np.uint8)
-    holes[:, :2], levels[:, :2] = 0, 2
-    write_png(data / "depth_raw" / "0000.png", holes)
-    write_png(data / "depth_conf" / "0000.png", levels)
-    out = tmp_path / "sheet.png"
-    assert score(predictions, data, "--frames", "0000", "--sheet", str(out)) == 0
-    assert (tile(read_rgb(out), 0, 1)[24:] == 128).all()
+def test_what_is_officially_nan_is_null_and_explained_once(
+    small: Any, small_frames: Path, small_predictions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(small_predictions, small, 0, np.nan)
+    spoil(small_predictions, small, 2, -1.0)
+    told = scored(small_predictions, small_frames)
+    shown = capsys.readouterr()
+    missing = [key for key in COLUMNS if told["frames"][0][key] is None]
+    assert {"abs_rel", "rmse_log", "chamfer_m"} <= set(missing)
+    assert told["frames"][0]["reasons"] == dict.fromkeys(missing, NAN)
+    assert [key for key in COLUMNS if told["mean"][key] is None] == missing
+    assert told["frames_stopped"] == {}
+    for key in missing:
+        assert told["interval_95"][key] is None
+        assert re.search(rf"{key}\W+not finite", shown.out)
+    assert re.search(r"f_score\W+\d+\.\d{4}", shown.out)  # no point is near: officially 0, and it counts
+    assert shown.err.count("not finite: 1 of 3 frames have no finite value, the first is 0000") == 1
+    assert shown.err.count("rmse_log is not finite: 2 of 3 frames") == 1
+    assert shown.err.count(f"lpcvc-2025: in 0000 {NAN}.") == 1
+    assert shown.err.count("lpcvc-2025: in 0002 the scaled prediction is negative at some pixel") == 1
 
 
-def test_spread_is_even_and_holds_both_ends() -> None:
-    names = [f"{index:04d}" for index in range(100)]
-    assert spread(names, 4) == ["0000", "0033", "0066", "0099"]
-    assert spread(names[:3], 12) == names[:3]
-    assert len(set(spread(names, 12))) == 12
+def test_a_long_list_of_frames_is_cut_and_counted(
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{index:04d}" for index in range(7)]
+    frames, source = small.write_frames(tmp_path / "seven", names), small.write_predictions(tmp_path / "p", names)
+    distrust(frames, *names[1:])
+    told = scored(source, frames)
+    assert "6 of 7 frames have NO score and are not in the mean (0001, 0002, 0003, 0004, 0005 and 1 more)" in (
+        capsys.readouterr().err
+    )
+    assert list(told["frames_stopped"]) == names[1:]
+
+
+@pytest.mark.parametrize("fault", ["none", "stopped", "NaN", "beside"])
+def test_strict_changes_only_the_exit_code(
+    fault: str, small: Any, small_frames: Path, small_predictions: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    more = ["--protocol", "scale-invariant", "--protocol", "lpcvc-2025"] if fault == "beside" else []
+    if fault in ("stopped", "beside"):  # the first protocol takes no notice of confidence
+        distrust(small_frames, "0001")
+    elif fault == "NaN":
+        spoil(small_predictions, small, 1, np.nan)
+    told = {}
+    for strict in ([], ["--strict"]):
+        outs = [tmp_path / name for name in ("score.json", "score.csv")]
+        options = ["--json", str(outs[0]), "--csv", str(outs[1]), *more, *strict]
+        assert run_score(small_predictions, small_frames, *options) == bool(strict and fault != "none")
+        shown = capsys.readouterr()
+        err = re.sub(r"done in \d+ s", "", shown.err)
+        told[bool(strict)] = (shown.out, err, *(out.read_bytes() for out in outs))
+    assert told[True] == told[False]
 
 
 # Truth that cannot be scored
 
 
 def without(folder: str) -> Callable[[Path], None]:
-    def remove(data: Path) -> None:
-        for path in (data / folder).iterdir():
+    def remove(small_frames: Path) -> None:
+        for path in (small_frames / folder).iterdir():
             path.unlink()
 
     return remove
 
 
 def blank(folder: str, pixels: Array) -> Callable[[Path], None]:
-    return lambda data: write_png(data / folder / "0001.png", pixels)
+    return lambda small_frames: write_png(small_frames / folder / "0001.png", pixels)
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (without("depth_conf"), ["lacks depth or confidence of frame 0000", "Add depth_raw/ and depth_conf/"]),
+        (without("depth_conf"), ["has no confidence for 3 of 3 frames, the first is 0000", "Add depth_conf/"]),
         (without("depth_raw"), ["has no depth_raw/ with ground truth"]),
-        (blank("depth_raw", np.zeros((6, 8), np.uint16)), ["depth_raw/0001.png", "every pixel is 0", "Remove frame"]),
-        (blank("depth_conf", np.zeros((6, 8), np.uint8)), ["0001", "no pixel of confidence 1", "Remove the frame"]),
         (blank("depth_conf", np.zeros((5, 8), np.uint8)), ["depth_conf/0001.png", "8x5", "8x6"]),
         (blank("depth_raw", np.ones((6, 8), np.uint8)), ["depth_raw/0001.png", "8 bits per pixel"]),
     ],
-    ids=["no confidence", "no depth", "empty depth", "zero confidence", "other size", "8-bit depth"],
+    ids=["no confidence", "no depth", "other size", "8-bit depth"],
 )
 def test_unusable_truth_is_a_sentence_and_nothing_is_written(
     spoil: Callable[[Path], None],
     words: list[str],
-    data: Path,
-    predictions: Path,
+    small_frames: Path,
+    small_predictions: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    spoil(data)
+    spoil(small_frames)
     outs = [tmp_path / "out" / name for name in ("score.json", "score.csv", "sheet.png")]
     options = ["--json", str(outs[0]), "--csv", str(outs[1]), "--sheet", str(outs[2])]
-    assert score(predictions, data, *options) == 2
+    assert run_score(small_predictions, small_frames, *options) == 2
     told = capsys.readouterr()
     (line,) = [line for line in told.err.splitlines() if line.startswith("lpcv: ")]
     for word in words:
         assert word in line.replace("\\", "/")
     assert told.out == ""
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob("out/*"))
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv", "--sheet"])
 def test_a_full_disk_leaves_the_old_file_whole(
     option: str,
-    data: Path,
-    predictions: Path,
+    small_frames: Path,
+    small_predictions: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -570,15 +325,61 @@ def test_a_full_disk_leaves_the_old_file_whole(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    assert score(predictions, data, option, str(out)) == 2
+    assert run_score(small_predictions, small_frames, option, str(out)) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert out.read_text() == "old"
     assert [path.name for path in out.parent.iterdir()] == ["result"]
 
 
-def test_scoring_is_repeatable_to_the_byte(data: Path, predictions: Path, tmp_path: Path) -> None:
+def test_what_a_protocol_needs_is_demanded_before_anything_is_scored(
+    small_frames: Path,
+    small_predictions: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a frame was predicted")
+
+    monkeypatch.setattr(PredictionFolder, "predict", never)
+    assert run_score(small_predictions, small_frames, "--protocol", "diw") == 2
+    told = capsys.readouterr().err
+    assert "has no pairs for 3 of 3 frames, the first is 0000; protocol diw needs it." in told
+    assert 'Add "pairs" in its row of manifest.json.' in told
+    for path in (small_frames / "depth_conf").iterdir():
+        path.unlink()
+    assert run_score(small_predictions, small_frames, "--protocol", "scale-invariant", "--protocol", "lpcvc-2025") == 2
+    assert "has no confidence for 3 of 3 frames" in capsys.readouterr().err
+
+
+def test_scoring_is_repeatable_to_the_byte(
+    small: Any, small_frames: Path, small_predictions: Path, tmp_path: Path
+) -> None:
     for name in ("one", "two"):
-        assert score(predictions, data, "--json", str(tmp_path / name)) == 0
+        assert run_score(small_predictions, small_frames, "--json", str(tmp_path / name)) == 0
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    np.save(predictions / "0000.npy", prediction(0) * np.float32(1.001))
-    assert PredictionFolder(predictions, open_folder(data)).sha256() not in (tmp_path / "one").read_text()
+    np.save(small_predictions / "0000.npy", small.prediction(0) * np.float32(1.001))
+    assert PredictionFolder(small_predictions, open_folder(small_frames)).sha256() not in (tmp_path / "one").read_text()
+
+
+@pytest.mark.parametrize("of", ["folder", "model"])
+def test_neither_workers_nor_the_order_of_files_change_a_byte(of: str, small: Any, tmp_path: Path) -> None:
+    names = [f"{index:04d}" for index in range(6)]
+    written = set()
+    for order in (names, names[::-1]):
+        frames, out = tmp_path / "data", tmp_path / "score.json"
+        for folder in (frames, tmp_path / "predictions"):
+            shutil.rmtree(folder, ignore_errors=True)
+        small.write_frames(frames, names)
+        source = small.write_predictions(tmp_path / "predictions", names)
+        for name in order:  # written anew, so that the folders list them in another order
+            for path in (source / f"{name}.npy", *frames.glob(f"*/{name}.png")):
+                content = path.read_bytes()
+                path.unlink()
+                path.write_bytes(content)
+        if of == "model":
+            source = small.write_model(tmp_path / "mean.onnx")
+        for workers in ("1", "2", "4"):
+            options = ["--protocol", "lpcvc-2025-geometry", "--protocol", "scale-invariant", "--workers", workers]
+            assert run_score(source, frames, "--json", str(out), *options) == 0
+            written.add(out.read_bytes())
+    assert len(written) == 1

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
+from ..contract import CURRENT as CONTRACT
 from ..data.folder import FrameFolder
 from ..data.frame import Rgb
 from ..evaluate.predictions import Prediction, contract_input
-from ..evaluate.score import Score, score_source
+from ..evaluate.result import Score
+from ..evaluate.score import score_source
 from .raw_rgb import RawRgb, to_contract
 
 
@@ -21,6 +23,7 @@ class InTraining:
     model: RawRgb
     device: torch.device
     label: str = "validation"
+    kind: str = CONTRACT.output_kind
 
     def sha256(self) -> str:
         return "in training"

@@ -1,0 +1,125 @@
+"""What a scoring says: per frame, on average, by group and by part, with what was scored on what."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..files import write_json, write_text
+from .breakdown import GroupMean, group_means, part_means
+from .frame_score import FrameScore, mean_score
+from .protocol import Protocol
+from .statistics import METHOD, Interval, mean_interval
+
+
+@dataclass(frozen=True)
+class Score:
+    """The frames' scores and their mean under one protocol.
+
+    intervals: metric -> the 95 % interval of its mean; None where there is no mean, or only one frame
+    groups: label -> the mean of its frames; parts: part of a frame -> its means (breakdown.py)
+    trained_on: how many of the frames the run was trained on; None where that is not known (no run was scored)
+    beside: the same predictions under further protocols
+    """
+
+    protocol: Protocol
+    source: str
+    kind: str
+    source_sha256: str
+    data_sha256: str
+    mean: FrameScore
+    frames: tuple[FrameScore, ...]
+    intervals: Mapping[str, Interval | None]
+    groups: Mapping[str, GroupMean]
+    parts: Mapping[str, Mapping[str, float | None]]
+    trained_on: int | None = None
+    beside: tuple[Score, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        protocol: Protocol,
+        source: str,
+        kind: str,
+        hashes: tuple[str, str],
+        frames: tuple[FrameScore, ...],
+        labels: Mapping[str, str],
+    ) -> Score:
+        """From the frames' scores; hashes: of the source and of the data; labels: frame -> its group."""
+        mean = mean_score(frames, protocol.metrics)
+        return cls(
+            protocol, source, kind, *hashes, mean, frames, _intervals(frames, mean),
+            group_means(frames, labels, protocol.metrics), part_means(frames),
+        )  # fmt: skip
+
+    def with_beside(self, others: Sequence[Score]) -> Score:
+        return replace(self, beside=tuple(others))
+
+    @property
+    def stopped(self) -> tuple[FrameScore, ...]:
+        """The frames that the protocol gives no value."""
+        return tuple(frame for frame in self.frames if frame.stopped is not None)
+
+    @property
+    def flawless(self) -> bool:
+        """No frame was stopped and no value is missing, here and beside."""
+        return all(
+            not score.stopped and not any(frame.reasons for frame in score.frames) for score in (self, *self.beside)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same scoring gives the same JSON: no date, no duration."""
+        return {
+            "protocol": self.protocol.name,
+            "protocol_described": dict(self.protocol.described()),
+            "source": self.source,
+            "source_kind": self.kind,
+            "source_sha256": self.source_sha256,
+            "data_sha256": self.data_sha256,
+            "frames_scored": len(self.frames) - len(self.stopped),
+            "frames_stopped": {frame.frame: frame.stopped for frame in self.stopped},
+            "frames_trained_on": self.trained_on,
+            "mean": _without_name(self.mean),
+            "interval_95": {key: None if ends is None else list(ends) for key, ends in self.intervals.items()},
+            "interval_method": METHOD,
+            "groups": {
+                label: {"frames": group.frames, "frames_stopped": group.stopped, "mean": _without_name(group.mean)}
+                for label, group in self.groups.items()
+            },
+            "parts": {part: dict(means) for part, means in self.parts.items()},
+            "frames": [frame.as_json() for frame in self.frames],
+            **({"beside": [each.as_json() for each in self.beside]} if self.beside else {}),
+        }
+
+    def write_json(self, path: Path) -> None:
+        write_json(path, self.as_json())
+
+    def write_csv(self, path: Path) -> None:
+        """One row per frame and the mean last; a value that is not finite, or a stopped frame's, is an empty cell.
+
+        Protocols beside the first have columns of their own, `PROTOCOL:metric`.
+        """
+        columns = [("", self), *((f"{each.protocol.name}:", each) for each in self.beside)]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("frame", *(f"{prefix}{key}" for prefix, score in columns for key in score.protocol.metrics)))
+        for index, name in enumerate([*(frame.frame for frame in self.frames), "mean"]):
+            rows = [(score, (*score.frames, score.mean)[index]) for _, score in columns]
+            writer.writerow((name, *(row.values[key] for score, row in rows for key in score.protocol.metrics)))
+        write_text(path, text.getvalue())
+
+
+def _intervals(frames: Sequence[FrameScore], mean: FrameScore) -> Mapping[str, Interval | None]:
+    scored = [frame for frame in frames if frame.stopped is None]
+    return {
+        key: None if value is None else mean_interval([frame.values[key] or 0.0 for frame in scored])
+        for key, value in mean.values.items()
+    }
+
+
+def _without_name(score: FrameScore) -> Mapping[str, Any]:
+    return {key: value for key, value in score.as_json().items() if key != "frame"}
