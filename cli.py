@@ -16,7 +16,13 @@ COMMANDS = {
     "Start here": {"demo": "submission.cli:demo", "contract": "submission.cli:contract"},
     "Data": {"data": "data.cli:data"},
     "Train": {"train": "train.cli:train", "label": "train.cli:label", "recipes": "train.cli:recipes"},
-    "Score": {"score": "evaluate.cli:score", "predict": "submission.cli:predict"},
+    "Score": {
+        "score": "evaluate.cli:score",
+        "compare": "evaluate.cli:compare",
+        "cloud": "evaluate.cli:cloud",
+        "protocols": "evaluate.cli:protocols",
+        "predict": "submission.cli:predict",
+    },
     "Submit": {
         "export": "submission.cli:export",
         "check": "submission.cli:check",

@@ -1,69 +1,269 @@
-"""`lpcv score`."""
+"""`lpcv score`, `lpcv compare`, `lpcv cloud`, `lpcv protocols`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from .cloud import Colouring, Geometry, What
+
+FILE = click.Path(path_type=Path)
+data_option = click.option("--data", required=True, type=FILE, help="Frames with truth and confidence.")
+frames_option = click.option("--frames", help="Only FIRST-LAST of them, both included, e.g. 0017-0022.")
+protocol_option = click.option(
+    "--protocol", "names", multiple=True, help="Another than the official one; may be repeated. See `lpcv protocols`."
+)
+kind_option = click.option(
+    "--kind", help="What a source holds that does not say so: depth_m, relative_depth, affine_inverse_depth."
+)
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Frames at a time; default: one per core. The numbers are the same."
+)
+
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Frames with truth and confidence.")
-@click.option("--frames", help="Only FIRST-LAST of them, both included, e.g. 0017-0022.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write mean and per-frame values as JSON.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write per-frame values as CSV.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet (PNG) of up to 12 frames.")
+@click.argument("source", type=FILE)
+@data_option
+@frames_option
+@protocol_option
+@kind_option
+@click.option("--group-by", help="Break means down by this key of manifest.json; default: place and light.")
+@workers_option
+@click.option("--device", default="cpu", show_default=True, help="Nearest neighbours on cpu or cuda; equal numbers.")
+@click.option("--json", "json_file", type=FILE, help="Write everything as JSON.")
+@click.option("--csv", "csv_file", type=FILE, help="Write per-frame values as CSV.")
+@click.option("--sheet", type=FILE, help="Write a contact sheet (PNG) of up to 12 frames.")
+@click.option("--report", type=FILE, help="Write a page (HTML) into this folder, worst frames first.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where a frame has no score or a value is not finite.")
 def score(
-    source: Path, data: Path, frames: str | None, json_file: Path | None, csv_file: Path | None, sheet: Path | None
+    source: Path,
+    data: Path,
+    frames: str | None,
+    names: tuple[str, ...],
+    kind: str | None,
+    group_by: str | None,
+    workers: int | None,
+    device: str,
+    json_file: Path | None,
+    csv_file: Path | None,
+    sheet: Path | None,
+    report: Path | None,
+    strict: bool,
 ) -> None:
     """Score SOURCE (.onnx, a run, or a folder of NNNN.npy) with the organisers' own definition, on the CPU.
 
     \b
     lpcv score runs/mine --data datasets/val --json score.json
-    lpcv score predictions/ --data datasets/val --sheet sheet.png
-    A run's newest score is also kept in RUN/score.json.
+    lpcv score predictions/ --data datasets/val --report report/
+    lpcv score model.onnx --data datasets/val --protocol lpcvc-2025-geometry
+    lpcv score predictions/ --data datasets/nyu --protocol nyuv2-lsq-inverse --kind affine_inverse_depth
+    A run's newest official score is also kept in RUN/score.json. An interrupted command goes on where it stopped when
+    it is typed again (with --json, or for a run's official score).
     """
     from dataclasses import replace
 
-    from ..console import note, table
+    from ..console import next_step, note
     from ..data.folder import open_folder, select, spread
     from ..data.images import write_png
     from ..runs import Run, is_run
     from .contact import MOST_ROWS, contact_sheet
-    from .official import METRICS, PROTOCOL
+    from .official import OFFICIAL, on_device
     from .predictions import open_source
-    from .score import score_source, trained_on
+    from .protocols import chosen
+    from .report.page import write_report
+    from .score import default_workers, demand_needs, score_source, trained_on
+    from .show import show
 
-    folder = select(open_folder(data, with_depth=True), frames)
-    opened = open_source(source, folder)
-    scored = score_source(opened, folder)
+    protocols = tuple(on_device(protocol, device) for protocol in chosen(names))
+    folder = select(open_folder(data, with_depth=any("depth" in each.needs for each in protocols)), frames)
+    opened = open_source(source, folder, kind, threads=1)
+    if sheet:
+        demand_needs(folder, OFFICIAL)
+    kept = Run(source).score if is_run(source) and protocols[0].name == OFFICIAL.name else None
+    out = json_file or kept
+    journal = out.with_name(f"{out.name}.part.jsonl") if out else None
+    scored = score_source(
+        opened, folder, protocols, workers=workers or default_workers(), journal=journal, group_by=group_by
+    )
     if is_run(source):
         scored = replace(scored, trained_on=trained_on(Run(source), folder))
     if scored.trained_on:
         note(f"{source} was TRAINED on {scored.trained_on} of these {len(folder)} frames: this is no held-out score.")
-    rows = [(key, *_cells(key, scored.mean.values[key])) for key in METRICS]
-    table(
-        f"{source} on {len(folder)} frames of {data}, protocol {PROTOCOL}", ("metric", "mean", "unit", "better"), rows
-    )
-    for key, reason in scored.mean.reasons.items():
-        note(f"{key} is officially not finite: {reason}")
+    show(scored, f"{len(folder)} frames of {data}")
     if json_file:
         scored.write_json(json_file)
+    if kept:
+        scored.write_json(kept)
     if csv_file:
         scored.write_csv(csv_file)
-    if is_run(source):
-        scored.write_json(Run(source).score)
     if sheet:
         write_png(sheet, contact_sheet(folder, spread(folder.names, MOST_ROWS), {"prediction": opened}))
         note(f"wrote {sheet}")
+    if report:
+        note(f"wrote {write_report(report, scored, opened, folder)}")
+    if journal:
+        journal.unlink(missing_ok=True)
+    if not report:
+        next_step("the same command with `--report report` shows the worst frames first")
+    if strict and not scored.flawless:
+        raise click.exceptions.Exit(1)
 
 
-def _cells(key: str, value: float | None) -> tuple[str, str, str]:
-    """Value, unit and direction of one metric, as the table shows them."""
-    from ..contract import CURRENT as CONTRACT
-    from .official import HIGHER_IS_BETTER, UNITS
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@data_option
+@frames_option
+@protocol_option
+@kind_option
+@workers_option
+@click.option("--json", "json_file", type=FILE, help="Write everything as JSON.")
+@click.option("--scatter", type=FILE, help="Write a per-frame scatter (PNG) against the first.")
+@click.option("--runs", default=100, show_default=True, type=click.IntRange(0), help="Timed runs; 0: none.")
+def compare(
+    sources: tuple[str, ...],
+    data: Path,
+    frames: str | None,
+    names: tuple[str, ...],
+    kind: str | None,
+    workers: int | None,
+    json_file: Path | None,
+    scatter: Path | None,
+    runs: int,
+) -> None:
+    """Compare SOURCES (.onnx, runs, folders of NNNN.npy, or the word `constant`) with the first of them.
 
-    better = "higher" if key in HIGHER_IS_BETTER else "lower"
-    ranks = " (this one ranks)" if key == CONTRACT.ranking_metric else ""
-    return "not finite" if value is None else f"{value:.4f}", UNITS[key], better + ranks
+    \b
+    lpcv compare runs/old runs/new --data datasets/val --scatter scatter.png
+    lpcv compare constant teacher_predictions/ student.onnx --data datasets/val --json compare.json
+    A difference is called real where the paired 95 % bootstrap interval over frames excludes 0. The interval holds
+    for one metric of one pair and for independent frames; CPU times are this machine's and nothing of a device's.
+    """
+    from ..console import next_step, note
+    from ..data.folder import open_folder, select
+    from ..data.images import write_png
+    from ..files import write_json
+    from .baseline import CONSTANT
+    from .compare import compared
+    from .compare_show import as_json, picture, show
+    from .footprint import environment
+    from .protocols import chosen
+    from .score import default_workers
+
+    picked = chosen(names)
+    folder = select(open_folder(data, with_depth=any("depth" in each.needs for each in picked)), frames)
+    models = compared(sources, folder, picked, kind, runs, workers or default_workers())
+    machine = environment()
+    show(models, machine, f"{len(folder)} frames of {data}")
+    if json_file:
+        write_json(json_file, {"data": str(data), "frames": len(folder), **as_json(models, machine)})
+        note(f"wrote {json_file}")
+    if scatter:
+        write_png(scatter, picture(models))
+        note(f"wrote {scatter}")
+    named = [source for source in sources if source != CONSTANT]
+    if named:
+        next_step(f"lpcv score {named[-1]} --data {data} --sheet sheet.png")
+
+
+@click.command()
+@click.argument("source", type=FILE)
+@data_option
+@click.option("--frame", "name", required=True, help="Which one, e.g. 0017.")
+@click.option("--out", required=True, type=FILE, help="The .ply file to write.")
+@click.option(
+    "--what",
+    type=click.Choice(("truth", "prediction", "both")),
+    default="both",
+    show_default=True,
+    help="Which clouds go into the file.",
+)
+@click.option(
+    "--geometry",
+    type=click.Choice(("pixel", "official")),
+    default="pixel",
+    show_default=True,
+    help="Rays: each pixel's own, or the organisers' scrambled ones, which the score compares.",
+)
+@click.option(
+    "--colour",
+    "colouring",
+    type=click.Choice(("rgb", "tint")),
+    default=None,
+    help="By the picture, or truth bluish and prediction reddish; by default tint for both, else rgb.",
+)
+def cloud(
+    source: Path, data: Path, name: str, out: Path, what: What, geometry: Geometry, colouring: Colouring | None
+) -> None:
+    """Write one frame's point cloud as PLY: truth, SOURCE's prediction after the official alignment, or both.
+
+    \b
+    lpcv cloud runs/mine --data datasets/val --frame 0017 --out 0017.ply
+    lpcv cloud predictions/ --data datasets/val --frame 0017 --out 0017.ply --what prediction
+    SOURCE is an .onnx file, a run, or a folder of NNNN.npy. Axes: x right, y down, z forward, in metres.
+    The points are the pixels that the score's clouds hold (confidence 2, or 1 where there is no 2), less the holes,
+    which the score keeps as points at the camera.
+    """
+    from ..console import next_step, note, table
+    from ..data.folder import open_folder
+    from ..errors import InputError
+    from .cloud import frame_cloud
+    from .kinds import demand_kind
+    from .ply import write_ply
+    from .predictions import open_source
+
+    if out.suffix.lower() != ".ply":
+        raise InputError(f"{out} is no .ply file.", "Write --out NAME.ply.")
+    whole = open_folder(data, with_depth=True)
+    one = whole.subset((name,))
+    # A folder may hold this frame's prediction alone; one that is paired by sorted order is paired as a whole.
+    opened = open_source(source, one if (source / f"{name}.npy").exists() else whole)
+    demand_kind(opened.kind, "relative_depth", "a point cloud")
+    frame = one.frame(name)
+    made = frame_cloud(
+        frame, opened.predict(name, frame.rgb), what, geometry, colouring or ("tint" if what == "both" else "rgb")
+    )
+    write_ply(out, made.points_m, made.colours, made.comments)
+    table(
+        f"{out}: frame {name}, {geometry} rays",
+        ("cloud", "points", "x, m", "y, m", "z, m"),
+        made.extents(),
+        numbers=True,
+    )
+    if made.holes:
+        note(f"Left out: {made.holes} pixels without a measurement, which the score counts as points at the camera.")
+    if made.not_finite:
+        note(f"Left out: {made.not_finite} pixels whose prediction is not finite.")
+    next_step(f"open {out} in MeshLab, CloudCompare or Blender")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "json_file", type=FILE, help="Write them in full as JSON.")
+def protocols(name: str | None, json_file: Path | None) -> None:
+    """List the ways to score, or show the one called NAME in full.
+
+    \b
+    lpcv protocols
+    lpcv protocols nyuv2-lsq-inverse
+    lpcv protocols --json protocols.json
+    """
+    from ..console import next_step, table
+    from ..files import write_json
+    from .protocols import PROTOCOLS, named
+
+    shown = [named(name)] if name else list(PROTOCOLS.values())
+    if name:
+        table(name, ("part", "what is done"), [(key, _text(value)) for key, value in shown[0].described().items()])
+    else:
+        rows = [(each.name, each.weakest_kind, each.ranks, each.purpose) for each in shown]
+        table("Protocols", ("name", "takes at least", "ranks by", "what for"), rows)
+    if json_file:
+        write_json(json_file, [dict(each.described()) for each in shown])
+    next_step(f"lpcv score runs/mine --data DIR --protocol {shown[0].name}" if name else "lpcv protocols NAME")
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
