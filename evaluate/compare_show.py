@@ -24,7 +24,8 @@ def show(models: Sequence[Compared], machine: Mapping[str, Any], on_what: str) -
     labels = [model.label for model in models]
     cpu = f"{machine['cpu']}, {machine['cores']} cores, ONNX Runtime {machine['onnxruntime']}"
     title = f"Cost; times measured on THIS CPU ({cpu}), one frame at a time: median [10 %, 90 %]"
-    table(title, ("", *labels), _cost_rows(models))
+    if any(model.footprint for model in models):
+        table(title, ("", *labels), _cost_rows(models))
     for index, score in enumerate(models[0].scores):
         protocol = score.protocol
         rows = [
@@ -69,10 +70,14 @@ def _interval(found: Against) -> Interval | None:
 
 
 def number(metric: str, value: float | None) -> str:
-    """A value as tables show it: two decimals of a score out of 100, four of everything else."""
+    """A value as tables show it: two decimals of a score out of 100, four of everything else.
+
+    What is not 0 does not look like it: an interval that ends at -8e-06 excludes 0.
+    """
     if value is None:
         return "not finite"
-    return f"{value:z.2f}" if FACTS[metric].perfect == 100 else f"{value:z.4f}"
+    decimals = 2 if FACTS[metric].perfect == 100 else 4
+    return f"{value:.0e}" if value and not round(value, decimals) else f"{value:.{decimals}f}"
 
 
 def interval_text(metric: str, interval: Interval | None) -> str:

@@ -103,7 +103,10 @@ def _distances(asking: Tiled, asked: Tiled) -> Points:
 
 
 def _compiled(function: Any) -> Any:
-    return njit(cache=True, nogil=True)(function)
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # there is no folder that the machine code could be kept in: each process compiles anew
+        return njit(nogil=True)(function)
 
 
 def _inlined(function: Any) -> Any:

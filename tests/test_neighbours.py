@@ -356,3 +356,18 @@ def test_a_protocol_on_a_device_gives_the_same_score() -> None:
         assert by_torch.score(frame, prediction, "depth_m") == protocol.score(frame, prediction, "depth_m")
         assert official.on_device(protocol, "cpu") is protocol
     assert official.on_device(named("nyuv2"), "cuda:99") is named("nyuv2")  # it has no clouds
+
+
+def test_without_a_folder_for_machine_code_it_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only installation for a user without a home: numba then refuses to cache."""
+    asked = []
+
+    def refuses(**options: Any) -> Any:
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(tiles, "njit", refuses)
+    assert tiles._compiled(len) is len
+    assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
