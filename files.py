@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,42 @@ def sha256_files(root: Path, paths: Iterable[Path]) -> str:
     for path in sorted(paths):
         total.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
+
+
+def demand_writable(outputs: Mapping[str, Path | None], pictures: Iterable[str] = ()) -> None:
+    """Try the places of results before hours of work, so that none is lost at the end.
+
+    outputs: option -> the file that it will write, or None; pictures: the options whose file must be a .png
+    Raises InputError, naming option and path, for a place that cannot be written, or that two of them want.
+    """
+    wanted = {option: path for option, path in outputs.items() if path is not None}
+    for option, path in wanted.items():
+        if option in pictures and path.suffix.lower() != ".png":
+            raise InputError(f"{option} {path} is no .png file.", f"Write {option} NAME.png.")
+        _demand_file(option, path)
+    taken: dict[Path, str] = {}
+    for option, path in wanted.items():
+        place = path.resolve()
+        for other, whose in taken.items():
+            if place == other or place in other.parents or other in place.parents:
+                raise InputError(f"{whose} and {option} both write to {path}.", "Give each a place of its own.")
+        taken[place] = option
+
+
+def _demand_file(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a folder, but a file is to be written.", f"Write {option} {path}/NAME.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{option} {path} is no plain file.", "Choose another name.")
+    # lexists: a link that leads nowhere is in the way, too
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise InputError(f"{option} {path} cannot be written: {folder} is no folder.", "Choose another place.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{option} {path} cannot be written: you may not write into {folder}.",
+            "Choose another place, or change the permissions.",
+        )
 
 
 def _fsync_folder(folder: Path) -> None:

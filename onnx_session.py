@@ -1,8 +1,9 @@
-"""ONNX Runtime behind one door: telemetry off before the import, errors as sentences."""
+"""ONNX Runtime behind one door: telemetry off before the import, errors as sentences; and a model's files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     import onnxruntime
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 
 def open_session(model: Path | bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -46,3 +48,57 @@ def onnxruntime_version() -> str:
 def session_metadata(session: onnxruntime.InferenceSession) -> dict[str, str]:
     """The key-value pairs that the exporter wrote into the model."""
     return dict(session.get_modelmeta().custom_metadata_map)
+
+
+def model_files(path: Path) -> list[Path]:
+    """The model, and after it, in sorted order, the files beside it in which it keeps tensors.
+
+    Raises InputError where it is not an ONNX file, or one of the others is missing.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # OSError, or protobuf's own: they share no other base class
+        raise InputError(f"{path} is not a readable ONNX file ({error}).", "Export the model again.") from error
+    beside = [path.parent / name for name in external_files(model)]
+    for file in beside:
+        if not file.is_file():
+            raise InputError(f"{path} keeps weights in {file.name}, which is not there.", "Copy it beside the model.")
+    return [path, *beside]
+
+
+def external_files(model: ModelProto) -> list[str]:
+    """The other files, in sorted order, in which the model keeps tensors."""
+    return sorted(
+        {
+            entry.value
+            for tensor in _tensors(model)
+            if tensor.data_location == tensor.EXTERNAL
+            for entry in tensor.external_data
+            if entry.key == "location"
+        }
+    )
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _graph_tensors(graph)

@@ -60,10 +60,11 @@ class FrameFolder:
                 "Depth and confidence come from the same recording at the same size: copy the pair again.",
             )
         rgb = read_rgb(self.images[name])
-        if depth_m is not None and not _same_shape(rgb, depth_m):
+        if depth_m is not None and not record.same_view and not _same_shape(rgb, depth_m):
             raise InputError(
                 f"{self.images[name]} is {_size(rgb)}, but its depth is {_size(depth_m)}: not one view.",
-                "Turn or crop them alike (a JPEG's orientation tag is applied, a depth PNG has none).",
+                "Turn or crop them alike (a JPEG's orientation tag is applied, a depth PNG has none); where they are "
+                f'one view and the depth\'s pixels are no squares, write "same_view": true in its row of {MANIFEST}.',
             )
         for pair in record.pairs:
             for column, row in (pair.a, pair.b):
@@ -88,9 +89,14 @@ class FrameFolder:
         total = sha256_files(self.root, [files[name] for files in kinds for name in self.names if name in files])
         known = [(name, self.records[name]) for name in self.names if name in self.records]
         truth = [
-            (name, record.depth_unit_m, [vars(pair) for pair in record.pairs])
+            (
+                name,
+                record.depth_unit_m,
+                [vars(pair) for pair in record.pairs],
+                record.intrinsics and vars(record.intrinsics),
+            )
             for name, record in known
-            if record.pairs or record.depth_unit_m != CONTRACT.depth_unit_m
+            if record.pairs or record.intrinsics or record.depth_unit_m != CONTRACT.depth_unit_m
         ]
         return hashlib.sha256(f"{total}{json.dumps(truth)}".encode()).hexdigest() if truth else total
 

@@ -51,6 +51,7 @@ class Record:
     """What `manifest.json` says of one frame.
 
     depth_unit_m: metres per count of the depth PNG, e.g. 1 / 256 for KITTI's
+    same_view: depth and image show the same view though their aspects differ, as Make3D's do
     pairs: ordinal truth, as Depth in the Wild has it
     extra: the row's other texts, numbers and truth values, as texts, to group frames by
     """
@@ -61,6 +62,7 @@ class Record:
     licence: str = "unknown"
     intrinsics: Intrinsics | None = None
     depth_unit_m: float = CONTRACT.depth_unit_m
+    same_view: bool = False
     pairs: tuple[PointPair, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict, compare=False)  # a dict has no hash, a record has
 

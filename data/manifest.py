@@ -13,7 +13,8 @@ from ..files import read_json
 from .frame import Intrinsics, Light, Place, PointPair, Record
 
 TEXTS = ("place", "light", "source", "licence")
-KEYS = ("frame", *TEXTS, "intrinsics", "depth_unit_m", "pairs")
+KEYS = ("frame", *TEXTS, "intrinsics", "depth_unit_m", "same_view", "pairs")
+RESERVED = "condition"  # what `--group-by condition` means
 PAIRS_HINT = 'Write a list of {"a": [column, row], "b": [column, row], "nearer": "a" or "b"}, whole pixels from 0.'
 
 
@@ -33,6 +34,11 @@ def read_manifest(path: Path) -> dict[str, Record]:
 
 def _record(row: dict[str, Any], path: Path) -> Record:
     """Of the keys that we do not know the texts, numbers and truth values are kept, for grouping."""
+    if RESERVED in row:
+        raise InputError(
+            f"{path}: frame {row['frame']} has the key '{RESERVED}', which stands for place and light together.",
+            "Write 'place' and 'light', or give the key another name.",
+        )
     texts = {key: row[key] for key in TEXTS if row.get(key) is not None}
     for key, value in texts.items():
         known = {"place": get_args(Place), "light": get_args(Light)}.get(key)
@@ -46,6 +52,7 @@ def _record(row: dict[str, Any], path: Path) -> Record:
         **texts,
         intrinsics=_intrinsics(row, path),
         depth_unit_m=_depth_unit_m(row, path),
+        same_view=_same_view(row, path),
         pairs=_pairs(row, path),
         extra={
             key: value if isinstance(value, str) else json.dumps(value)
@@ -60,11 +67,15 @@ def _intrinsics(row: dict[str, Any], path: Path) -> Intrinsics | None:
     if camera is None:
         return None
     try:
-        return Intrinsics(*(float(camera[key]) for key in ("fx", "fy", "cx", "cy")))
-    except (TypeError, KeyError, ValueError):
+        fx, fy, cx, cy = (float(camera[key]) for key in ("fx", "fy", "cx", "cy"))
+        if not (fx > 0 and fy > 0 and all(map(math.isfinite, (fx, fy, cx, cy)))):
+            raise ValueError
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise InputError(
-            f"{path}: the intrinsics of frame {row['frame']} are not fx, fy, cx, cy in pixels.", "Mend or remove them."
+            f"{path}: the intrinsics of frame {row['frame']} are not fx, fy, cx, cy in pixels, fx and fy above 0.",
+            "Mend or remove them.",
         ) from None
+    return Intrinsics(fx, fy, cx, cy)
 
 
 def _depth_unit_m(row: dict[str, Any], path: Path) -> float:
@@ -77,6 +88,16 @@ def _depth_unit_m(row: dict[str, Any], path: Path) -> float:
             "Write the metres of one count: 0.001 for millimetres, 0.00390625 (1 / 256) for KITTI's files.",
         )
     return float(unit)
+
+
+def _same_view(row: dict[str, Any], path: Path) -> bool:
+    said = row.get("same_view")
+    if said is not None and not isinstance(said, bool):
+        raise InputError(
+            f"{path}: frame {row['frame']} has the same_view {said!r}.",
+            "Write true where depth and image show the same view though their aspects differ, or remove it.",
+        )
+    return bool(said)
 
 
 def _pairs(row: dict[str, Any], path: Path) -> tuple[PointPair, ...]:

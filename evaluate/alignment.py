@@ -7,6 +7,9 @@ closed form, about the means: sums of raw squares lose half the digits where a p
 A constant prediction cannot be scaled to fit: its scale is 0, and the shift alone (mean or median of the truth) is
 fitted. A scale below 0 is left as it is: the prediction contradicts the truth, and its score shall say so.
 Without a pixel, or with weights that sum to 0, there is nothing to align by: ValueError.
+
+For callers of the library, used by no protocol: `weights` everywhere; `least_squares_scale_in_depth`, the best scale
+alone; `median_and_deviation_in_inverse_depth`, MiDaS' robust fit.
 """
 
 from __future__ import annotations
@@ -23,6 +26,16 @@ Aligned = tuple[Values, Mapping[str, float]]
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
+def aligned_in_depth(pred: Any, parameters: Mapping[str, float]) -> Values:
+    """scale * pred + shift, of any shape, with parameters that were fitted in depth; a missing one does nothing."""
+    return parameters.get("scale", 1.0) * np.asarray(pred, np.float64) + parameters.get("shift", 0.0)
+
+
+def aligned_in_inverse_depth(inverse_pred: Any, parameters: Mapping[str, float], near_m: float, far_m: float) -> Values:
+    """1 / (scale * inverse_pred + shift), of any shape, within near_m and far_m."""
+    return 1 / np.clip(aligned_in_depth(inverse_pred, parameters), 1 / far_m, 1 / near_m)
+
+
 def median_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Aligned:
     """pred * median(truth) / median(pred); {"scale"}. A median of 0 gives an infinite scale.
 
@@ -30,8 +43,7 @@ def median_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Aligned:
     """
     truth, values, weight = _checked(truth_m, pred, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = _median(truth, weight) / _median(values, weight)
-        return scale * values, {"scale": float(scale)}
+        return _in_depth(values, scale=_median(truth, weight) / _median(values, weight))
 
 
 def log_mean_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Aligned:
@@ -41,16 +53,14 @@ def log_mean_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Aligned:
     """
     truth, values, weight = _checked(truth_m, pred, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.exp(_mean(np.log(truth) - np.log(values), weight))
-        return scale * values, {"scale": float(scale)}
+        return _in_depth(values, scale=np.exp(_mean(np.log(truth) - np.log(values), weight)))
 
 
 def least_squares_scale_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Aligned:
     """s * pred with the least sum of w (s pred - truth)^2; {"scale"}, 0 where the prediction is 0 everywhere."""
     truth, values, weight = _checked(truth_m, pred, weights)
     power = _mean(values**2, weight)
-    scale = _mean(values * truth, weight) / power if power != 0 else np.float64(0)
-    return scale * values, {"scale": float(scale)}
+    return _in_depth(values, scale=_mean(values * truth, weight) / power if power != 0 else np.float64(0))
 
 
 def least_squares_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Aligned:
@@ -61,7 +71,7 @@ def least_squares_in_depth(truth_m: Any, pred: Any, weights: Any = None) -> Alig
     """
     truth, values, weight = _checked(truth_m, pred, weights)
     scale, shift = _line(truth, values, weight)
-    return scale * values + shift, {"scale": scale, "shift": shift}
+    return _in_depth(values, scale=scale, shift=shift)
 
 
 def least_squares_in_inverse_depth(
@@ -76,7 +86,8 @@ def least_squares_in_inverse_depth(
     """
     truth, values, weight = _checked(truth_m, inverse_pred, weights)
     scale, shift = _line(1 / truth, values, weight)
-    return _inverted(scale * values + shift, near_m, far_m), {"scale": scale, "shift": shift}
+    parameters = {"scale": scale, "shift": shift}
+    return aligned_in_inverse_depth(values, parameters, near_m, far_m), parameters
 
 
 def median_and_deviation_in_inverse_depth(
@@ -94,9 +105,8 @@ def median_and_deviation_in_inverse_depth(
         _mean(np.abs(inverse - middle), weight), _mean(np.abs(values - pred_middle), weight),
     )  # fmt: skip
     scale = np.float64(0) if _is_constant(values, weight) else deviation / pred_deviation
-    shift = middle - scale * pred_middle
-    aligned = scale * (values - pred_middle) + middle
-    return _inverted(aligned, near_m, far_m), {"scale": float(scale), "shift": float(shift)}
+    parameters = {"scale": float(scale), "shift": float(middle - scale * pred_middle)}
+    return aligned_in_inverse_depth(values, parameters, near_m, far_m), parameters
 
 
 def _checked(truth_m: Any, pred: Any, weights: Any) -> tuple[Values, Values, Values | None]:
@@ -139,5 +149,6 @@ def _line(truth: Values, values: Values, weight: Values | None) -> tuple[float, 
     return float(scale), float(truth_middle - scale * middle)
 
 
-def _inverted(inverse: Values, near_m: float, far_m: float) -> Values:
-    return 1 / np.clip(inverse, 1 / far_m, 1 / near_m)
+def _in_depth(values: Values, **fitted: Any) -> Aligned:
+    parameters = {name: float(value) for name, value in fitted.items()}
+    return aligned_in_depth(values, parameters), parameters

@@ -19,6 +19,7 @@ from ..data.folder import FrameFolder
 from ..data.frame import Confidence, Level, Record
 from ..errors import InputError
 from .frame_score import FrameScore, mean_score
+from .statistics import Interval, mean_interval
 
 # Doublings: an error of depth grows with depth. A phone's LiDAR reaches 5 m, KITTI's truth 80 m.
 BAND_EDGES_M = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -40,41 +41,46 @@ Flat = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class GroupMean:
-    """The mean over the frames of one group, and how many of its `frames` the protocol gives no value (`stopped`)."""
+    """The mean over the frames of one group, and how many of its `frames` the protocol gives no value (`stopped`).
+
+    interval: of the mean of the ranking metric; None where there are too few frames
+    """
 
     frames: int
     stopped: int
     mean: FrameScore
+    interval: Interval | None = None
 
 
 def parts_of(
     truth_m: npt.NDArray[np.floating],
     pred_m: npt.NDArray[np.floating],
     confidence: Confidence | None,
-    valid: npt.NDArray[np.bool_] | None = None,
+    counted: npt.NDArray[np.bool_] | None = None,
 ) -> Mapping[str, Part]:
     """Of one frame: part -> {"pixels": n, "abs_rel", "rmse", "mae", "delta1"}, in the order of `PARTS`.
 
     truth_m, pred_m: (H, W) metres, aligned; confidence: (H, W) 0 to 2, or None = unknown
-    valid: (H, W) pixels with a measurement, truth_m > 0, within the protocol's crop and cap; None = wherever truth_m
-        is more than what the contract puts in place of zeros
+    counted: (H, W) the pixels that the protocol counts, all of truth_m > 0; None = the official meaning: confidence 1
+        or 2, or unknown, where truth_m is more than what the contract puts in place of zeros
 
-    The bands of true depth hold the valid pixels that a score counts: of confidence 1 or 2 where it is known. The
-    levels hold all valid pixels, level 0 too, which the official score leaves out. A band holds its lower edge. An
-    empty part is absent; so is a metric that is not finite. Definitions as in metrics.py, summed in float64.
+    Bands of true depth and levels of confidence hold the pixels that the protocol counts. Under the official meaning
+    the levels hold all measured pixels, level 0 too, to show what is left out of the score. A band holds its lower
+    edge. An empty part is absent; so is a metric that is not finite. Definitions as in metrics.py, summed in float64.
     """
     truth, pred = truth_m.ravel(), pred_m.ravel()
-    counted = truth > truth.dtype.type(CONTRACT.zero_replacement_m) if valid is None else valid.ravel()
+    official = counted is None
+    within = truth > truth.dtype.type(CONTRACT.zero_replacement_m) if official else counted.ravel()
     levels = None if confidence is None else confidence.ravel()
     sums = np.zeros((1 + len(PART_METRICS), len(BANDS) * len(LEVELS)))
     with np.errstate(all="ignore"):  # what is not finite is left out below
         for at in range(0, truth.size, BLOCK):
             block = slice(at, at + BLOCK)
-            chosen = counted[block]
+            chosen = within[block]
             level = None if levels is None else levels[block][chosen]
             sums += _sums(truth[block][chosen], pred[block][chosen], level)
     cells = sums.reshape(-1, len(BANDS), len(LEVELS))
-    by_band = cells[:, :, CONTRACT.pixel_confidence :].sum(2)
+    by_band = cells[:, :, CONTRACT.pixel_confidence if official else 0 :].sum(2)
     by_level = cells.sum(1)[:, : 0 if levels is None else None]
     columns = np.concatenate([by_band, by_level], axis=1).T.tolist()
     return {part: _part(*column) for part, column in zip(PARTS, columns, strict=False) if column[0]}
@@ -146,13 +152,25 @@ def _said(value: str, what: str) -> str:
 
 
 def group_means(
-    scores: Sequence[FrameScore], labels: Mapping[str, str], metrics: Sequence[str]
+    scores: Sequence[FrameScore], labels: Mapping[str, str], metrics: Sequence[str], ranks: str
 ) -> Mapping[str, GroupMean]:
     """Label -> the mean of its frames, labels in sorted order. Raises KeyError for a frame without a label."""
     groups: dict[str, list[FrameScore]] = {}
     for score in scores:
         groups.setdefault(labels[score.frame], []).append(score)
     return {
-        label: GroupMean(len(members), sum(each.stopped is not None for each in members), mean_score(members, metrics))
+        label: GroupMean(
+            len(members),
+            sum(each.stopped is not None for each in members),
+            mean_score(members, metrics),
+            column_interval(members, ranks),
+        )
         for label, members in sorted(groups.items())
     }
+
+
+def column_interval(scores: Sequence[FrameScore], metric: str) -> Interval | None:
+    """Of the mean of one metric over the frames that were scored; None where one has no finite value."""
+    column = [score.values[metric] for score in scores if score.stopped is None]
+    present = [value for value in column if value is not None]
+    return mean_interval(present) if len(present) == len(column) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,21 +27,23 @@ workers_option = click.option(
 
 
 @click.command()
-@click.argument("source", type=FILE)
+@click.argument("source")
 @data_option
 @frames_option
 @protocol_option
 @kind_option
 @click.option("--group-by", help="Break means down by this key of manifest.json; default: place and light.")
 @workers_option
-@click.option("--device", default="cpu", show_default=True, help="Nearest neighbours on cpu or cuda; equal numbers.")
+@click.option(
+    "--device", default="cpu", show_default=True, help="Nearest neighbours on cpu or cuda: the numbers are equal."
+)
 @click.option("--json", "json_file", type=FILE, help="Write everything as JSON.")
 @click.option("--csv", "csv_file", type=FILE, help="Write per-frame values as CSV.")
 @click.option("--sheet", type=FILE, help="Write a contact sheet (PNG) of up to 12 frames.")
 @click.option("--report", type=FILE, help="Write a page (HTML) into this folder, worst frames first.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where a frame has no score or a value is not finite.")
 def score(
-    source: Path,
+    source: str,
     data: Path,
     frames: str | None,
     names: tuple[str, ...],
@@ -53,50 +57,57 @@ def score(
     report: Path | None,
     strict: bool,
 ) -> None:
-    """Score SOURCE (.onnx, a run, or a folder of NNNN.npy) with the organisers' own definition, on the CPU.
+    """Score SOURCE with the organisers' own definition.
+
+    SOURCE is an .onnx file, a run, a folder of NNNN.npy, or the word `constant`. Each mean has its 95 % interval and
+    is broken down by place and light, depth and confidence. --protocol scores by others, beside the official one or
+    instead; --report shows the worst frames.
 
     \b
     lpcv score runs/mine --data datasets/val --json score.json
     lpcv score predictions/ --data datasets/val --report report/
     lpcv score model.onnx --data datasets/val --protocol lpcvc-2025-geometry
     lpcv score predictions/ --data datasets/nyu --protocol nyuv2-lsq-inverse --kind affine_inverse_depth
-    A run's newest official score is also kept in RUN/score.json. An interrupted command goes on where it stopped when
-    it is typed again (with --json, or for a run's official score).
+    A run's newest official score, of whichever frames, is also kept in RUN/score.json, which `lpcv package` packs. A
+    command that writes something goes on where it was interrupted when it is typed again.
     """
-    from dataclasses import replace
-
     from ..console import next_step, note
     from ..data.folder import open_folder, select, spread
     from ..data.images import write_png
-    from ..runs import Run, is_run
+    from ..files import demand_writable
+    from ..machine import usable_cores
     from .contact import MOST_ROWS, contact_sheet
+    from .journal import Journal
+    from .kinds import demand_kind
     from .official import OFFICIAL, on_device
     from .predictions import open_source
     from .protocols import chosen
-    from .report.page import write_report
-    from .score import default_workers, demand_needs, score_source, trained_on
+    from .report.page import FILE_NAME, write_report
+    from .score import demand_needs, keep_official, kept_in, score_source, with_training
     from .show import show
 
     protocols = tuple(on_device(protocol, device) for protocol in chosen(names))
+    kept = kept_in(source, protocols)
+    page = report / FILE_NAME if report else None
+    if json_file and kept and len(protocols) == 1 and json_file.resolve() == kept.resolve():
+        json_file = None  # the run keeps the very same there
+    written = {"--json": json_file, "--csv": csv_file, "--sheet": sheet, "--report": page, "The run's own score": kept}
+    demand_writable(written, pictures=["--sheet"])
     folder = select(open_folder(data, with_depth=any("depth" in each.needs for each in protocols)), frames)
     opened = open_source(source, folder, kind, threads=1)
     if sheet:
         demand_needs(folder, OFFICIAL)
-    kept = Run(source).score if is_run(source) and protocols[0].name == OFFICIAL.name else None
-    out = json_file or kept
-    journal = out.with_name(f"{out.name}.part.jsonl") if out else None
+        demand_kind(opened.kind, OFFICIAL.weakest_kind, "--sheet")
+    outs = [out for out in (json_file, csv_file, sheet, report, kept) if out]
+    journal = Journal.beside(outs[0], opened, folder, protocols) if outs else None
+    demand_writable({"The journal": journal.path if journal else None})
     scored = score_source(
-        opened, folder, protocols, workers=workers or default_workers(), journal=journal, group_by=group_by
+        opened, folder, protocols, workers=workers or usable_cores(), journal=journal, group_by=group_by
     )
-    if is_run(source):
-        scored = replace(scored, trained_on=trained_on(Run(source), folder))
-    if scored.trained_on:
-        note(f"{source} was TRAINED on {scored.trained_on} of these {len(folder)} frames: this is no held-out score.")
-    show(scored, f"{len(folder)} frames of {data}")
+    scored = with_training(scored, source, folder)
+    show(scored, f"{len(folder)} frames of {data}", always_groups=group_by is not None)
     if json_file:
         scored.write_json(json_file)
-    if kept:
-        scored.write_json(kept)
     if csv_file:
         scored.write_csv(csv_file)
     if sheet:
@@ -104,10 +115,14 @@ def score(
         note(f"wrote {sheet}")
     if report:
         note(f"wrote {write_report(report, scored, opened, folder)}")
+    if kept:
+        keep_official(scored, kept)
     if journal:
-        journal.unlink(missing_ok=True)
+        journal.finish()
     if not report:
-        next_step("the same command with `--report report` shows the worst frames first")
+        how = [("--frames", frames), *(("--protocol", name) for name in names), ("--kind", kind)]
+        how += [("--group-by", group_by), ("--device", None if device == "cpu" else device), ("--report", "report")]
+        next_step(_typed("score", source, data, how))
     if strict and not scored.flawless:
         raise click.exceptions.Exit(1)
 
@@ -140,21 +155,27 @@ def compare(
     lpcv compare constant teacher_predictions/ student.onnx --data datasets/val --json compare.json
     A difference is called real where the paired 95 % bootstrap interval over frames excludes 0. The interval holds
     for one metric of one pair and for independent frames; CPU times are this machine's and nothing of a device's.
+    With --json or --scatter an interrupted command goes on where it stopped when it is typed again.
     """
     from ..console import next_step, note
     from ..data.folder import open_folder, select
     from ..data.images import write_png
-    from ..files import write_json
+    from ..files import demand_writable, write_json
+    from ..machine import usable_cores
     from .baseline import CONSTANT
-    from .compare import compared
+    from .compare import compared, open_sources
     from .compare_show import as_json, picture, show
     from .footprint import environment
+    from .journal import Journal
     from .protocols import chosen
-    from .score import default_workers
 
+    demand_writable({"--json": json_file, "--scatter": scatter}, pictures=["--scatter"])
     picked = chosen(names)
     folder = select(open_folder(data, with_depth=any("depth" in each.needs for each in picked)), frames)
-    models = compared(sources, folder, picked, kind, runs, workers or default_workers())
+    opened = open_sources(sources, folder, picked, kind)
+    out = json_file or scatter
+    journals = [Journal.beside(out, source, folder, picked) for source in opened] if out else []
+    models = compared(sources, opened, folder, picked, runs, workers or usable_cores(), journals)
     machine = environment()
     show(models, machine, f"{len(folder)} frames of {data}")
     if json_file:
@@ -163,16 +184,22 @@ def compare(
     if scatter:
         write_png(scatter, picture(models))
         note(f"wrote {scatter}")
-    named = [source for source in sources if source != CONSTANT]
-    if named:
-        next_step(f"lpcv score {named[-1]} --data {data} --sheet sheet.png")
+    for journal in journals:
+        journal.finish()
+    source, holds = next(
+        ((name, each.kind) for name, each in reversed([*zip(sources, opened, strict=True)]) if name != CONSTANT),
+        (CONSTANT, None),
+    )
+    how = [("--frames", frames), *(("--protocol", name) for name in names), ("--kind", kind if kind == holds else None)]
+    next_step(_typed("score", source, data, [*how, ("--report", "report")]))
 
 
 @click.command()
-@click.argument("source", type=FILE)
+@click.argument("source")
 @data_option
 @click.option("--frame", "name", required=True, help="Which one, e.g. 0017.")
 @click.option("--out", required=True, type=FILE, help="The .ply file to write.")
+@kind_option
 @click.option(
     "--what",
     type=click.Choice(("truth", "prediction", "both")),
@@ -195,20 +222,28 @@ def compare(
     help="By the picture, or truth bluish and prediction reddish; by default tint for both, else rgb.",
 )
 def cloud(
-    source: Path, data: Path, name: str, out: Path, what: What, geometry: Geometry, colouring: Colouring | None
+    source: str,
+    data: Path,
+    name: str,
+    out: Path,
+    kind: str | None,
+    what: What,
+    geometry: Geometry,
+    colouring: Colouring | None,
 ) -> None:
     """Write one frame's point cloud as PLY: truth, SOURCE's prediction after the official alignment, or both.
 
     \b
     lpcv cloud runs/mine --data datasets/val --frame 0017 --out 0017.ply
     lpcv cloud predictions/ --data datasets/val --frame 0017 --out 0017.ply --what prediction
-    SOURCE is an .onnx file, a run, or a folder of NNNN.npy. Axes: x right, y down, z forward, in metres.
-    The points are the pixels that the score's clouds hold (confidence 2, or 1 where there is no 2), less the holes,
-    which the score keeps as points at the camera.
+    SOURCE is an .onnx file, a run, a folder of NNNN.npy, or the word `constant`. Axes: x right, y down, z forward, in
+    metres. The points are the pixels that the score's clouds hold (confidence 2, or 1 where there is no 2), less the
+    holes, which the score keeps as points at the camera.
     """
     from ..console import next_step, note, table
     from ..data.folder import open_folder
     from ..errors import InputError
+    from ..files import demand_writable
     from .cloud import frame_cloud
     from .kinds import demand_kind
     from .ply import write_ply
@@ -216,10 +251,11 @@ def cloud(
 
     if out.suffix.lower() != ".ply":
         raise InputError(f"{out} is no .ply file.", "Write --out NAME.ply.")
+    demand_writable({"--out": out})
     whole = open_folder(data, with_depth=True)
     one = whole.subset((name,))
     # A folder may hold this frame's prediction alone; one that is paired by sorted order is paired as a whole.
-    opened = open_source(source, one if (source / f"{name}.npy").exists() else whole)
+    opened = open_source(source, one if (Path(source) / f"{name}.npy").exists() else whole, kind)
     demand_kind(opened.kind, "relative_depth", "a point cloud")
     frame = one.frame(name)
     made = frame_cloud(
@@ -267,3 +303,9 @@ def protocols(name: str | None, json_file: Path | None) -> None:
 
 def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _typed(verb: str, source: str, data: Path, options: Sequence[tuple[str, str | None]]) -> str:
+    """A command as one types it, without the options that have no value."""
+    words = [word for option, value in options if value is not None for word in (option, value)]
+    return shlex.join(["lpcv", verb, source, "--data", str(data), *words])

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..contract import CURRENT as CONTRACT
-from ..data.frame import Frame, Intrinsics, Rgb
+from ..data.frame import Frame, Rgb
 from ..data.resize import picture
 from ..errors import InputError
 from .official import align
-from .pointcloud import Cloud, Rays, cloud_of, official_rays, pixel_rays
+from .pointcloud import Cloud, Rays, cloud_of, frame_rays, official_rays
 
 What = Literal["truth", "prediction", "both"]
 Geometry = Literal["pixel", "official"]
@@ -106,18 +106,8 @@ def rays_of(frame: Frame, shape: tuple[int, int], geometry: Geometry) -> tuple[R
     height, width = shape
     if geometry == "official":
         return official_rays(height, width), "the organisers' own: matrix order, K of 1920x1440; no true geometry"
-    if frame.record.intrinsics is None:
-        return pixel_rays(height, width), f"each pixel's own, the contract's K rescaled to {width}x{height}"
-    rays = _camera_rays(frame.record.intrinsics, (frame.rgb.shape[0], frame.rgb.shape[1]), shape)
-    return rays, f"each pixel's own, the manifest's camera rescaled to {width}x{height}"
-
-
-def _camera_rays(camera: Intrinsics, image: tuple[int, int], shape: tuple[int, int]) -> Rays:
-    """Pixel centres are whole numbers in both grids, so each begins half a pixel before 0."""
-    rows = ((np.arange(shape[0]) + 0.5) * image[0] / shape[0] - 0.5 - camera.cy) / camera.fy
-    columns = ((np.arange(shape[1]) + 0.5) * image[1] / shape[1] - 0.5 - camera.cx) / camera.fx
-    x, y = np.meshgrid(columns, rows)
-    return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(np.float32)
+    rays, camera = frame_rays(frame, shape)
+    return rays, f"each pixel's own, {camera} rescaled to {width}x{height}"
 
 
 def tinted(rgb: Rgb, part: str) -> npt.NDArray[np.uint8]:

@@ -7,25 +7,25 @@ says how many were left out; a mean is the protocol's own, so it is not finite w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..console import note
 from ..data.folder import FrameFolder
 from ..errors import InputError
-from ..runs import Run, is_run
 from . import statistics
-from .baseline import CONSTANT, ConstantDepth
+from .baseline import CONSTANT
 from .footprint import Footprint, footprint
+from .journal import Journal
 from .kinds import demand_kind
 from .metrics import FACTS
 from .predictions import OnnxModel, PredictionFolder, Source, open_source
 from .protocol import Protocol
 from .result import Score
-from .score import score_source, trained_on
+from .score import score_source, with_training
 from .statistics import Difference, paired_difference
 
-BETTER, WORSE, SAME, TOO_FEW = "better", "worse", "no real difference", "too few frames to tell"
+BETTER, WORSE, SAME, TOO_FEW = "better", "worse", "not told apart", "too few frames to tell"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Against:
 
     @property
     def verdict(self) -> str:
-        """What the paired interval says of the model: better, worse, no real difference, too few frames to tell."""
+        """What the paired interval says of the model: better, worse, not told apart, too few frames to tell."""
         if self.difference is None or self.difference.frames < statistics.LEAST_FRAMES:
             return TOO_FEW
         if not self.difference.real:
@@ -56,35 +56,45 @@ class Against:
         return BETTER if (self.difference.mean > 0) == (FACTS[self.metric].better == "higher") else WORSE
 
 
-def compared(
-    sources: Sequence[str],
-    frames: FrameFolder,
-    protocols: Sequence[Protocol],
-    kind: str | None,
-    runs: int,
-    workers: int = 1,
-) -> list[Compared]:
-    """Open all, so that a wrong one is found first; time them while nothing else runs; then score.
+def open_sources(
+    sources: Sequence[str], frames: FrameFolder, protocols: Sequence[Protocol], kind: str | None
+) -> list[Source]:
+    """Open all, so that a wrong one is found before any is scored.
 
-    sources: paths as `open_source` takes them, or the word `constant`; the first one is the baseline
-    kind: what models and folders hold that do not say so themselves; runs: timed runs of a model, 0 = no time
-    workers: as in `score_source`
-    Raises InputError for fewer than two sources, or one that cannot be opened or scored.
+    sources: as `open_source` takes them; the first one is the baseline
+    kind: what models and folders hold that do not say so themselves
+    Raises InputError for fewer than two sources, or one that cannot be opened or that a protocol cannot take.
     """
     if len(sources) < 2:
         raise InputError("There is only one source, so nothing to compare.", f"Give two or more; `{CONSTANT}` is one.")
-    opened = [_opened(source, frames, kind) for source in sources]
+    opened = [open_source(source, frames, kind, threads=1, insist=False) for source in sources]
     for source in opened:
         for protocol in protocols:
             demand_kind(source.kind, protocol.weakest_kind, f"protocol {protocol.name}")
+    return [*opened]
+
+
+def compared(
+    sources: Sequence[str],
+    opened: Sequence[Source],
+    frames: FrameFolder,
+    protocols: Sequence[Protocol],
+    runs: int,
+    workers: int = 1,
+    journals: Sequence[Journal] = (),
+) -> list[Compared]:
+    """Time all of them while nothing else runs; then score.
+
+    sources: what `opened` is called; runs: timed runs of a model, 0 = no time
+    workers: as in `score_source`; journals: as there, one for each source, or none
+    Raises InputError for one that cannot be scored, Interrupted on Ctrl-C where there are journals.
+    """
     costs = [_footprint(source, runs) for source in opened]
     models: list[Compared] = []
-    for label, path, source, (cost, why) in zip(labels_of_sources(sources), sources, opened, costs, strict=True):
-        score = score_source(source, frames, protocols, workers=workers)
-        if is_run(Path(path)):
-            score = replace(score, trained_on=trained_on(Run(Path(path)), frames))
-        if score.trained_on:
-            note(f"{path} was TRAINED on {score.trained_on} of these {len(frames)} frames: this is no held-out score.")
+    each = zip(labels_of_sources(sources), sources, opened, costs, journals or [None] * len(opened), strict=True)
+    for label, path, source, (cost, why), journal in each:
+        score = score_source(source, frames, protocols, workers=workers, journal=journal)
+        score = with_training(score, path, frames)
         models.append(Compared(label, (score, *score.beside), cost, why))
     return models
 
@@ -94,14 +104,6 @@ def labels_of_sources(sources: Sequence[str]) -> list[str]:
     short = [Path(source).stem if source.endswith(".onnx") else Path(source).name or source for source in sources]
     names = [own if short.count(own) == 1 else source for own, source in zip(short, sources, strict=True)]
     return [name if not (n := names[:at].count(name)) else f"{name} ({n + 1})" for at, name in enumerate(names)]
-
-
-def _opened(source: str, frames: FrameFolder, kind: str | None) -> Source:
-    if source == CONSTANT:  # a folder of that name is written ./constant
-        return ConstantDepth()
-    if not Path(source).exists():
-        raise InputError(f"{source} does not exist.", f"Give .onnx files, runs, folders of NNNN.npy, or `{CONSTANT}`.")
-    return open_source(Path(source), frames, kind, threads=1)
 
 
 def _footprint(source: Source, runs: int) -> tuple[Footprint | None, str | None]:

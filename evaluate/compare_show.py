@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from . import statistics
 from .compare import BETTER, WORSE, Against, Compared, against, paired
 from .footprint import Footprint, Latency
 from .metrics import FACTS
+from .numbers import interval_text, number, unit_and_direction, with_interval
 from .result import Score
 from .scatter import scatter
+from .show import remarks, told
 from .statistics import Interval
 
 
@@ -29,14 +32,26 @@ def show(models: Sequence[Compared], machine: Mapping[str, Any], on_what: str) -
     for index, score in enumerate(models[0].scores):
         protocol = score.protocol
         rows = [
-            (_name(key, protocol.ranks), _unit(key), *(_mean_cell(model.scores[index], key) for model in models))
+            (
+                _name(key, protocol.ranks),
+                unit_and_direction(key),
+                *(_mean_cell(model.scores[index], key) for model in models),
+            )
             for key in protocol.metrics
         ]
         table(f"{on_what}, protocol {protocol.name}: mean, 95 % interval", ("metric", "unit; better", *labels), rows)
+        result(told(protocol))
         for model in models:
-            _explain(model.label, model.scores[index])
+            for line in remarks(model.scores[index]):
+                note(f"{model.label}: {line}")
         for model in models[1:]:
             _show_differences(model, models[0], index)
+    for index, score in enumerate(models[0].scores):
+        for baseline, model in combinations(models[1:], 2):  # the baseline's own pairs stand above
+            result(sentence(against(model.scores[index], baseline.scores[index])[score.protocol.ranks], model.label,
+                            baseline.label))  # fmt: skip
+    if len(models[0].scores[0].frames) < statistics.FEW_FRAMES:
+        note(f"Fewer than {statistics.FEW_FRAMES} frames: the intervals are too narrow.")
     note("Each interval holds for one metric of one pair, and for frames that are independent (a video's are not).")
 
 
@@ -59,7 +74,7 @@ def sentence(found: Against, model: str, baseline: str) -> str:
 
 
 def _amount(metric: str, mean: float, interval: Interval | None) -> str:
-    ends = f", 95 %{interval_text(metric, interval)}" if interval else ""
+    ends = f", 95 % {interval_text(metric, interval)}" if interval else ""
     return f"{number(metric, mean)} {metric}{ends}"
 
 
@@ -67,22 +82,6 @@ def _interval(found: Against) -> Interval | None:
     if found.difference is None or found.difference.low is None or found.difference.high is None:
         return None
     return found.difference.low, found.difference.high
-
-
-def number(metric: str, value: float | None) -> str:
-    """A value as tables show it: two decimals of a score out of 100, four of everything else.
-
-    What is not 0 does not look like it: an interval that ends at -8e-06 excludes 0.
-    """
-    if value is None:
-        return "not finite"
-    decimals = 2 if FACTS[metric].perfect == 100 else 4
-    return f"{value:.0e}" if value and not round(value, decimals) else f"{value:.{decimals}f}"
-
-
-def interval_text(metric: str, interval: Interval | None) -> str:
-    """The interval as it stands behind a number; nothing where there is none."""
-    return "" if interval is None else f" [{number(metric, interval[0])}, {number(metric, interval[1])}]"
 
 
 def picture(models: Sequence[Compared]) -> Rgb:
@@ -126,25 +125,8 @@ def _name(key: str, ranks: str) -> str:
     return f"{key} (ranks)" if key == ranks else key
 
 
-def _unit(key: str) -> str:
-    return f"{FACTS[key].unit}; {FACTS[key].better}"
-
-
 def _mean_cell(score: Score, key: str) -> str:
-    return number(key, score.mean.values[key]) + interval_text(key, score.intervals[key])
-
-
-def _explain(label: str, score: Score) -> None:
-    """Why a mean is not finite, and which frames have no value."""
-    reasons: dict[str, list[str]] = {}
-    for key, reason in score.mean.reasons.items():
-        reasons.setdefault(reason, []).append(key)
-    for reason, keys in reasons.items():
-        note(f"{label}: {', '.join(keys)} not finite: {reason}")
-    if score.stopped:
-        first = score.stopped[0]
-        count = f"{len(score.stopped)} of {len(score.frames)} frames have no score"
-        note(f"{label}: {count}, the first is {first.frame}: {first.stopped}")
+    return with_interval(key, score.mean.values[key], score.intervals[key])
 
 
 def _show_differences(model: Compared, baseline: Compared, index: int) -> None:
@@ -162,7 +144,7 @@ def _show_differences(model: Compared, baseline: Compared, index: int) -> None:
 def _difference_cell(found: Against) -> str:
     if found.difference is None:
         return "n/a"
-    return number(found.metric, found.difference.mean) + interval_text(found.metric, _interval(found))
+    return with_interval(found.metric, found.difference.mean, _interval(found))
 
 
 def _frames(found: Against) -> int:

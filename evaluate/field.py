@@ -17,17 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.frame import Frame
-from . import metrics
+from . import alignment, metrics
 from .boundary import KEYS as BOUNDARY_KEYS
 from .boundary import boundary_metrics
 from .breakdown import parts_of
 from .frame_score import FrameScore
 from .kinds import as_inverse_depth, demand_kind
-from .protocol import Prediction, Protocol
+from .protocol import Comparison, Prediction, Protocol
 
 Values = npt.NDArray[np.float64]
 Box = tuple[tuple[int, int], tuple[int, int]]  # rows and columns, half-open
-Align = Callable[[Values, Values, float, float], tuple[Values, Mapping[str, float]]]
+Fit = Callable[[Values, Values, float, float], alignment.Aligned]
 
 MEASURES: Mapping[str, Callable[[Values, Values], float]] = {
     "abs_rel": metrics.abs_rel,
@@ -54,13 +54,13 @@ class Crop:
 
     text: str
     box: Callable[[int, int], Box]
-    only_for: tuple[int, int] | None = None  # the (height, width) that it is defined for
+    only_for: tuple[tuple[int, int], ...] = ()  # the (height, width) that it is defined for; none named is any
     least: tuple[int, int] = (1, 1)  # the (height, width) that it fits into
 
     def why_not(self, height: int, width: int) -> str | None:
         """Why a truth map of this size cannot be cropped; None where it can."""
-        if self.only_for not in (None, (height, width)):
-            wanted = f"{self.only_for[1]}x{self.only_for[0]}"
+        if self.only_for and (height, width) not in self.only_for:
+            wanted = " or ".join(f"{columns}x{rows}" for rows, columns in self.only_for)
         elif height < self.least[0] or width < self.least[1]:
             wanted = f"{self.least[1]}x{self.least[0]} or larger"
         else:
@@ -93,8 +93,8 @@ class Way:
     """How a prediction is brought to the truth's scale.
 
     suffix, short: what it adds to the protocol's name and to its purpose
-    inverse: predictions are turned into inverse depth before they are resized and given to `align`
-    align: (truth, prediction, near, far) of the valid pixels -> metres, parameters
+    inverse: predictions are turned into inverse depth before they are resized and given to `fit`
+    fit: (truth, prediction, near, far) of the valid pixels -> metres, parameters
     aligned_in: what the parameters apply to, as in `Protocol`
     """
 
@@ -103,7 +103,7 @@ class Way:
     text: str
     weakest_kind: str
     inverse: bool
-    align: Align
+    fit: Fit
     source: str
     aligned_in: str = "depth"
 
@@ -111,6 +111,7 @@ class Way:
 def protocol_of(benchmark: Benchmark, way: Way) -> Protocol:
     near, far = benchmark.clamp_m
     name = benchmark.name + way.suffix
+    clamped = f"{near:g} to {far:g} m" if math.isfinite(far) else f"{near:g} m and more"
     bounds = [f"> {benchmark.nearer_m:g} m"] + [f"< {benchmark.farther_m:g} m"] * math.isfinite(benchmark.farther_m)
     return Protocol(
         name=name,
@@ -121,7 +122,7 @@ def protocol_of(benchmark: Benchmark, way: Way) -> Protocol:
         + ("inverse depth; depths of 0 or less count as the smallest positive one" if way.inverse else "depth"),
         valid=f"truth {' and '.join(bounds)}; confidence is not used",
         crop=benchmark.crop.text,
-        cap=f"the aligned prediction is clamped to {near:g} to {far:g} m" if math.isfinite(far) else "none",
+        cap=f"the aligned prediction is clamped to {clamped}" if near > 0 else "none",
         alignment=way.text,
         aligned_in=way.aligned_in,
         metrics=benchmark.metrics,
@@ -129,6 +130,7 @@ def protocol_of(benchmark: Benchmark, way: Way) -> Protocol:
         aggregation="mean over frames of each frame's mean over its pixels",
         source=f"{benchmark.source}; {way.source}",
         score=partial(score_frame, name=name, benchmark=benchmark, way=way),
+        compare=partial(compare, benchmark=benchmark, way=way),
     )
 
 
@@ -148,12 +150,9 @@ def score_frame(
     if not valid.any():
         why = f"no pixel has truth within the protocol's range and crop ({benchmark.crop.text})"
         return FrameScore.stop(frame.name, benchmark.metrics, why)
-    near, far = benchmark.clamp_m
     with np.errstate(all="ignore"):  # what is not finite becomes None with a reason
-        given = in_space(prediction, kind, inverse=way.inverse)
-        resized = resize(given, truth.shape, benchmark.interpolation)
-        aligned, parameters = way.align(truth[valid], resized[valid], near, far)
-        pred = np.clip(aligned, near, far)
+        given, parameters = _fitted(prediction, kind, truth, valid, benchmark, way)
+        pred = in_metres(given[valid], parameters, benchmark, way)
         values = {key: MEASURES[key](truth[valid], pred) for key in benchmark.metrics if key in MEASURES}
         pred_m = np.full(truth.shape, np.nan)
         pred_m[valid] = pred
@@ -167,6 +166,34 @@ def score_frame(
         alignment={key: value for key, value in parameters.items() if math.isfinite(value)},
         parts=parts,
     )
+
+
+def compare(frame: Frame, prediction: Prediction, kind: str, *, benchmark: Benchmark, way: Way) -> Comparison:
+    """What `score_frame` compares of a frame that it does not stop at, on the truth's grid."""
+    assert frame.depth_m is not None  # the protocol's `needs` saw to it
+    truth = frame.depth_m.astype(np.float64)
+    valid = valid_pixels(truth, benchmark)
+    with np.errstate(all="ignore"):
+        given, parameters = _fitted(prediction, kind, truth, valid, benchmark, way)
+        return Comparison(truth, in_metres(given, parameters, benchmark, way), valid)
+
+
+def _fitted(
+    prediction: Prediction, kind: str, truth: Values, valid: npt.NDArray[np.bool_], benchmark: Benchmark, way: Way
+) -> tuple[Values, Mapping[str, float]]:
+    """The prediction at the truth's size, in the space that the way works in; what it fits on the valid pixels."""
+    given = resize(in_space(prediction, kind, inverse=way.inverse), truth.shape, benchmark.interpolation)
+    return given, way.fit(truth[valid], given[valid], *benchmark.clamp_m)[1]
+
+
+def in_metres(given: Values, parameters: Mapping[str, float], benchmark: Benchmark, way: Way) -> Values:
+    """Values in the space that the way works in, of any shape, aligned with what it fitted, and clamped."""
+    near, far = benchmark.clamp_m
+    if way.aligned_in == "inverse depth":
+        aligned = alignment.aligned_in_inverse_depth(given, parameters, near, far)
+    else:
+        aligned = alignment.aligned_in_depth(1 / given if way.inverse else given, parameters)
+    return np.clip(aligned, near, far)
 
 
 def valid_pixels(truth_m: Values, benchmark: Benchmark) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,6 @@ number, in another table.
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..onnx_session import onnxruntime_version, open_session
+from ..machine import usable_cores
+from ..onnx_session import model_files, onnxruntime_version, open_session
 from .predictions import OnnxModel
 
 WARM_UP = 3
@@ -63,7 +63,7 @@ class Footprint:
 
 def footprint(model: OnnxModel, runs: int = RUNS) -> Footprint:
     """Count, weigh and time a model that has been opened; 0 runs leave the time out."""
-    times = (latency(model, 1, runs), latency(model, cores(), runs)) if runs else (None, None)
+    times = (latency(model, 1, runs), latency(model, usable_cores(), runs)) if runs else (None, None)
     return Footprint(*stored(model.path), *times)
 
 
@@ -77,16 +77,8 @@ def stored(path: Path) -> tuple[int, int]:
     """
     import onnx
 
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # OSError, or protobuf's own: they share no other base class
-        raise InputError(f"{path} is not a readable ONNX file ({error}).", "Export the model again.") from error
-    tensors = list(_tensors(model.graph))
-    beside = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
-    files = [path, *(path.parent / name for name in sorted(beside))]
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"{path} keeps weights in {file.name}, which is not there.", "Copy it beside the model.")
+    files = model_files(path)
+    tensors = _tensors(onnx.load(str(path), load_external_data=False).graph)
     return sum(prod(tensor.dims) for tensor in tensors), sum(file.stat().st_size for file in files)
 
 
@@ -125,16 +117,11 @@ def latency(model: OnnxModel, threads: int, runs: int = RUNS) -> Latency:
     return Latency(median, p10, p90, len(times_ms) - WARM_UP, threads)
 
 
-def cores() -> int:
-    """How many this process may use; two threads of one physical core count as two, as the system counts them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def environment() -> dict[str, Any]:
     """The machine and the versions that a measured time belongs to."""
     return {
         "cpu": _cpu(),
-        "cores": cores(),
+        "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -24,7 +24,7 @@ Metres = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Fact:
+class MetricFact:
     """What a reader must know of a metric: its unit, which way is better, and the value of a perfect prediction."""
 
     unit: str
@@ -32,30 +32,30 @@ class Fact:
     perfect: float = 0.0
 
 
-FACTS: Mapping[str, Fact] = {
-    "abs_rel": Fact("ratio", "lower"),
-    "sq_rel": Fact("m", "lower"),
-    "rmse": Fact("m", "lower"),
-    "rmse_log": Fact("ln m", "lower"),
-    "delta1": Fact("share", "higher", 1.0),
-    "delta2": Fact("share", "higher", 1.0),
-    "delta3": Fact("share", "higher", 1.0),
-    "mae": Fact("m", "lower"),
-    "log10": Fact("log10 m", "lower"),
-    "rmse_log10": Fact("log10 m", "lower"),
-    "silog": Fact("100 ln m", "lower"),
-    "si_rmse": Fact("ln m", "lower"),
-    "irmse": Fact("1/km", "lower"),
-    "sq_rel_kitti": Fact("ratio", "lower"),
-    "whdr": Fact("share", "lower"),
-    "boundary_f1": Fact("share", "higher", 1.0),
-    "boundary_precision": Fact("share", "higher", 1.0),
-    "boundary_recall": Fact("share", "higher", 1.0),
-    "f_score": Fact("of 100, at 10 cm", "higher", 100.0),
-    "iou": Fact("of 100, at 10 cm", "higher", 100.0),
-    "chamfer_m": Fact("m", "lower"),
-    "f_score_20cm": Fact("of 100, at 20 cm", "higher", 100.0),
-    "iou_20cm": Fact("of 100, at 20 cm", "higher", 100.0),
+FACTS: Mapping[str, MetricFact] = {
+    "abs_rel": MetricFact("ratio", "lower"),
+    "sq_rel": MetricFact("m", "lower"),
+    "rmse": MetricFact("m", "lower"),
+    "rmse_log": MetricFact("ln m", "lower"),
+    "delta1": MetricFact("share", "higher", 1.0),
+    "delta2": MetricFact("share", "higher", 1.0),
+    "delta3": MetricFact("share", "higher", 1.0),
+    "mae": MetricFact("m", "lower"),
+    "log10": MetricFact("log10 m", "lower"),
+    "rmse_log10": MetricFact("log10 m", "lower"),
+    "silog": MetricFact("100 ln m", "lower"),
+    "si_rmse": MetricFact("ln m", "lower"),
+    "irmse": MetricFact("1/km", "lower"),
+    "sq_rel_kitti": MetricFact("ratio", "lower"),
+    "whdr": MetricFact("share", "lower"),
+    "boundary_f1": MetricFact("share", "higher", 1.0),
+    "boundary_precision": MetricFact("share", "higher", 1.0),
+    "boundary_recall": MetricFact("share", "higher", 1.0),
+    "f_score": MetricFact("of 100, at 10 cm", "higher", 100.0),
+    "iou": MetricFact("of 100, at 10 cm", "higher", 100.0),
+    "chamfer_m": MetricFact("m", "lower"),
+    "f_score_20cm": MetricFact("of 100, at 20 cm", "higher", 100.0),
+    "iou_20cm": MetricFact("of 100, at 20 cm", "higher", 100.0),
 }
 
 

@@ -6,6 +6,7 @@ give the bits of the plain loop over all pairs: sqrt of the least ((dx * dx + dy
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -26,12 +27,16 @@ def both_ways(one: Points, other: Points) -> tuple[Points, Points]:
 
 
 def on_device(device: str) -> BothWays:
-    """The same on "cpu", or by torch on one of its devices ("cuda", "cuda:1").
+    """The same on "cpu", or by torch on "cuda" or one of several ("cuda:1").
 
-    Raises InputError where torch has no such device.
+    Raises InputError for another word, or where torch has no such device.
     """
     if device == "cpu":
         return both_ways
+    if not re.fullmatch(r"(cpu|cuda)(:\d+)?", device):
+        raise InputError(
+            f"There is no device '{device}': it is cpu or cuda.", "Use --device cpu: the numbers are equal."
+        )
     from .neighbours_torch import demand_device, nearest_both_ways
 
     if (problem := demand_device(device)) is not None:

@@ -22,14 +22,15 @@ from . import metrics, neighbours
 from .breakdown import parts_of
 from .frame_score import FrameScore
 from .neighbours import BothWays, both_ways, nearest_distances
-from .pointcloud import Distances, cloud_of, official_rays, pixel_rays
-from .protocol import Protocol
+from .pointcloud import Cloud, Distances, Rays, cloud_of, frame_rays, official_rays
+from .protocol import Comparison, Protocol
 
 METRICS = (
     "abs_rel", "sq_rel", "rmse", "rmse_log", "delta1", "delta2", "delta3", "mae",
     "f_score", "iou", "chamfer_m", "f_score_20cm", "iou_20cm",
 )  # fmt: skip
-Rays = Callable[[int, int], npt.NDArray[np.float32]]
+RaysOf = Callable[[Frame, tuple[int, int]], Rays]
+SAME_SHAPE = 0.05  # how far the aspects of prediction and truth may differ before a line says so
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ def score_frame(
     prediction: npt.NDArray[Any],
     depth_m: DepthM,
     confidence: Confidence,
-    rays: Rays = official_rays,
+    rays: Rays | None = None,
     search: BothWays = both_ways,
 ) -> FrameScore:
     """Steps 3 to 9 for one frame; stopped where the organisers' script would stop.
 
     prediction: (H, W) floating, in the dtype it was saved with, relative depth (near to far, up to one scale)
     depth_m: (h, w) float32 metres, 0 = none; confidence: (h, w) uint8 0 to 2
-    rays: (height, width) -> (H * W, 3), the ray of each depth of a row-by-row flattened map
+    rays: (H * W, 3) the ray of each depth of the row-by-row flattened map; None is the organisers' own
     search: how nearest neighbours are found; see neighbours.py
     """
     aligned = align(prediction, depth_m, confidence)
@@ -97,12 +98,15 @@ def score_frame(
             **dict(zip(("delta1", "delta2", "delta3"), metrics.deltas(truth, pred), strict=True)),
             "mae": metrics.mae(truth, pred),
         }
-        grid = rays(*prediction.shape)
+        grid = official_rays(*prediction.shape) if rays is None else rays
         clouds = cloud_of(aligned.pred_m, cloud, grid), cloud_of(aligned.truth_m, cloud, grid)
-        distances = Distances(*nearest_distances(*clouds, search))
-        values["f_score"], values["iou"] = distances.f_score_and_iou(near)
-        values["chamfer_m"] = distances.chamfer_m()
-        values["f_score_20cm"], values["iou_20cm"] = distances.f_score_and_iou(far)
+        if _ambiguous(clouds[0]):
+            values |= dict.fromkeys(("f_score", "iou", "chamfer_m", "f_score_20cm", "iou_20cm"), math.nan)
+        else:
+            distances = Distances(*nearest_distances(*clouds, search))
+            values["f_score"], values["iou"] = distances.f_score_and_iou(near)
+            values["chamfer_m"] = distances.chamfer_m()
+            values["f_score_20cm"], values["iou_20cm"] = distances.f_score_and_iou(far)
         parts = parts_of(aligned.truth_m, aligned.pred_m, aligned.confidence)
     why = "" if all(map(math.isfinite, values.values())) else _why_not_finite(prediction, aligned)
     ordered = {key: values[key] for key in METRICS}
@@ -112,7 +116,7 @@ def score_frame(
         why,
         alignment=_finite({"scale": aligned.scale}),
         parts=parts,
-        remarks=_holes(truth, pred, values["abs_rel"]),
+        remarks={**_holes(truth, pred, values["abs_rel"]), **_turned(prediction, depth_m)},
     )
 
 
@@ -121,18 +125,37 @@ def on_device(protocol: Protocol, device: str) -> Protocol:
 
     A protocol without point clouds is returned as it is.
     """
-    rays = {OFFICIAL.name: official_rays, GEOMETRY.name: pixel_rays}.get(protocol.name)
-    if device == "cpu" or rays is None:
+    rays_of = {OFFICIAL.name: _organisers_rays, GEOMETRY.name: _correct_rays}.get(protocol.name)
+    if device == "cpu" or rays_of is None:
         return protocol
-    return replace(protocol, score=partial(_score, rays=rays, search=neighbours.on_device(device)))
+    return replace(protocol, score=partial(_score, rays_of=rays_of, search=neighbours.on_device(device)))
+
+
+def compare(frame: Frame, prediction: npt.NDArray[Any], kind: str) -> Comparison:
+    """What the pixel metrics compare, on the prediction's grid; holes, which they count as 1e-5 m, are left out."""
+    del kind
+    assert frame.depth_m is not None  # the protocol's `needs` saw to both
+    assert frame.confidence is not None
+    aligned = align(prediction, frame.depth_m, frame.confidence)
+    measured = aligned.truth_m > CONTRACT.zero_replacement_m
+    return Comparison(aligned.truth_m, aligned.pred_m, measured & (aligned.confidence >= CONTRACT.pixel_confidence))
+
+
+def _organisers_rays(frame: Frame, shape: tuple[int, int]) -> Rays:
+    return official_rays(*shape)
+
+
+def _correct_rays(frame: Frame, shape: tuple[int, int]) -> Rays:
+    return frame_rays(frame, shape)[0]
 
 
 def _score(
-    frame: Frame, prediction: npt.NDArray[Any], kind: str, rays: Rays, search: BothWays = both_ways
+    frame: Frame, prediction: npt.NDArray[Any], kind: str, rays_of: RaysOf, search: BothWays = both_ways
 ) -> FrameScore:
     del kind  # depth in metres and relative depth are scored alike: the one scale is fitted either way
     assert frame.depth_m is not None  # the protocol's `needs` saw to both
     assert frame.confidence is not None
+    rays = rays_of(frame, (prediction.shape[0], prediction.shape[1]))
     return score_frame(frame.name, prediction, frame.depth_m, frame.confidence, rays, search)
 
 
@@ -152,21 +175,43 @@ OFFICIAL = Protocol(
     ranks=CONTRACT.ranking_metric,
     aggregation="mean over frames",
     source="evaluate_track3.py @ 1ed2ac6; rays in matrix order and K of a 1920x1440 image, as there",
-    score=partial(_score, rays=official_rays),
+    score=partial(_score, rays_of=_organisers_rays),
+    compare=compare,
 )
 GEOMETRY = Protocol(
     **{
         **OFFICIAL.described(),
         "name": f"{CONTRACT.name}-geometry",
         "purpose": "the official score with the correct ray for each pixel: where the geometry is lost, never a rank",
-        "source": "evaluate_track3.py @ 1ed2ac6, but pixel (k % W, k // W) and K rescaled to the prediction's size",
+        "source": "evaluate_track3.py @ 1ed2ac6, but pixel (k % W, k // W) and K rescaled to the prediction's size; "
+        "the manifest's camera where it names one",
     },
-    score=partial(_score, rays=pixel_rays),
+    score=partial(_score, rays_of=_correct_rays),
+    compare=compare,
 )
 
 
 def _finite(parameters: dict[str, float]) -> dict[str, float]:
     return {key: value for key, value in parameters.items() if math.isfinite(value)}
+
+
+def _ambiguous(pred: Cloud) -> bool:
+    """Whether some but not all points are NaN.
+
+    That takes a prediction that is infinite at more than half of its pixels: the scale is 0, infinite pixels become
+    NaN, finite ones 0. What the organisers' search then finds depends on where in its blocks the NaN points lie.
+    """
+    spoiled = np.isnan(pred).any(axis=1) if np.isnan(pred).any() else np.zeros(1, bool)
+    return bool(spoiled.any() and not spoiled.all())
+
+
+def _turned(prediction: npt.NDArray[Any], depth_m: DepthM) -> dict[str, str]:
+    """Where prediction and truth differ in aspect: a line that says so; the score is what the script gives."""
+    aspect = (prediction.shape[1] / prediction.shape[0]) / (depth_m.shape[1] / depth_m.shape[0])
+    if abs(aspect - 1) < SAME_SHAPE:
+        return {}
+    sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (prediction, depth_m)]
+    return {CONTRACT.ranking_metric: f"the prediction is {sizes[0]} and the truth {sizes[1]}: transposed or cropped?"}
 
 
 def _holes(truth_m: npt.NDArray[Any], pred_m: npt.NDArray[Any], abs_rel: float) -> dict[str, str]:
@@ -187,9 +232,9 @@ def _why_not_finite(prediction: npt.NDArray[Any], aligned: Aligned) -> str:
     if np.isnan(prediction).any():
         return "the prediction holds NaN, which makes its median and with it every pixel NaN"
     if not np.isfinite(prediction).all():
-        return "the prediction holds infinite values"
+        return "the prediction holds infinite values, and no cloud can be compared where most of it is infinite"
     if not math.isfinite(aligned.scale):
-        return "the prediction's median is 0, so no scale can be taken from it"
+        return "the prediction's median is too near to 0 for a scale to be taken from it"
     if (aligned.pred_m < 0).any():
         return "the scaled prediction is negative at some pixel, and a negative depth has no logarithm"
     return "the values leave the range of the prediction's number format"

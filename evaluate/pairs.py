@@ -1,4 +1,7 @@
-"""Ordinal truth: which of two points is nearer, as Depth in the Wild asks."""
+"""Ordinal truth: which of two points is nearer, as Depth in the Wild asks.
+
+`weights` of metrics.whdr are for callers of the library: this protocol's pairs all weigh the same.
+"""
 
 from __future__ import annotations
 

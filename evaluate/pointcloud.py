@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..contract import CURRENT as CONTRACT
+from ..data.frame import Frame, Intrinsics
 
 Cloud = npt.NDArray[np.float32]
 Rays = npt.NDArray[np.float32]
@@ -62,6 +63,25 @@ def pixel_rays(height: int, width: int) -> Rays:
     intrinsics[:2, 2] = (intrinsics[:2, 2] + 0.5) * shrink - 0.5
     intrinsics[[0, 1], [0, 1]] *= shrink
     return _rays(index % width, index // width, intrinsics)
+
+
+def frame_rays(frame: Frame, shape: tuple[int, int]) -> tuple[Rays, str]:
+    """(H * W, 3) the correct ray of every pixel of a (H, W) map of this frame, and whose camera it is."""
+    height, width = shape
+    if frame.record.intrinsics is None:
+        return pixel_rays(height, width), "the contract's K"
+    return camera_rays(frame.record.intrinsics, frame.rgb.shape[:2], shape), "the manifest's camera"
+
+
+def camera_rays(camera: Intrinsics, image: tuple[int, int], shape: tuple[int, int]) -> Rays:
+    """(H * W, 3) float32: the ray of each pixel of a (H, W) map, of a camera in pixels of an `image` (height, width).
+
+    Pixel centres are whole numbers in both grids, so each begins half a pixel before 0.
+    """
+    rows = ((np.arange(shape[0]) + 0.5) * image[0] / shape[0] - 0.5 - camera.cy) / camera.fy
+    columns = ((np.arange(shape[1]) + 0.5) * image[1] / shape[1] - 0.5 - camera.cx) / camera.fx
+    x, y = np.meshgrid(columns, rows)
+    return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3).astype(np.float32)
 
 
 def _rays(x: npt.NDArray[np.int_], y: npt.NDArray[np.int_], intrinsics: npt.NDArray[np.float32]) -> Rays:

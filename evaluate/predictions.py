@@ -1,11 +1,12 @@
-"""Where predictions come from: a folder of `.npy` files, an `.onnx` model, or a run that has been exported."""
+"""Where predictions come from: a folder of `.npy` files, an `.onnx` model, a run that has been exported, or nowhere."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,10 @@ from ..data.frame import Rgb
 from ..data.resize import picture
 from ..errors import InputError
 from ..files import read_json, sha256_file, sha256_files
-from ..onnx_session import open_session, session_metadata
-from ..runs import Run, is_run
-from .kinds import KINDS
+from ..onnx_session import model_files, open_session, session_metadata
+from ..runs import CHECKPOINT_KEY, Run, is_run
+from .baseline import CONSTANT, ConstantDepth
+from .kinds import KINDS, demand_kind
 from .protocol import Prediction
 
 DESCRIPTION = "predictions.json"  # what `lpcv predict` writes beside its predictions
@@ -47,15 +49,24 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class HashedByFrame(Protocol):
+    """A source of which a part decides a frame's prediction."""
+
+    def sha256_of(self, name: str) -> str:
+        """Of what this frame's prediction depends on. Called from several threads at once."""
+        ...
+
+
 class PredictionFolder:
     """`NAME.npy` files, (1, 1, H, W) or (H, W), paired with the frames by name.
 
     Only where NO name matches they are paired by sorted order, as the organisers do, and that is said aloud.
     """
 
-    def __init__(self, root: Path, frames: FrameFolder, kind: str | None = None) -> None:
+    def __init__(self, root: Path, frames: FrameFolder, kind: str | None = None, *, insist: bool = True) -> None:
         self.root, self.label = root, str(root)
-        self.kind = _kind(root, kind)
+        self.kind = _kind(root, _described_kind(root), kind, insist)
         files = {path.stem: path for path in sorted(root.glob("*.npy"))}
         if not files:
             raise InputError(f"{root} holds no .npy predictions.", "Give a folder of NNNN.npy, an .onnx file or a run.")
@@ -79,21 +90,34 @@ class PredictionFolder:
     def sha256(self) -> str:
         return sha256_files(self.root, self.files.values())
 
+    def sha256_of(self, name: str) -> str:
+        return sha256_file(self.files[name])
+
     def predict(self, name: str, rgb: Rgb) -> Prediction:
         return read_prediction(self.files[name])
 
 
-def _kind(root: Path, claimed: str | None) -> str:
-    """What the folder says of itself, else what was claimed, else what the contract asks for."""
+def _kind(source: Path, said: str | None, claimed: str | None, insist: bool) -> str:
+    """What the source says of itself, else what was claimed, else what the contract asks for."""
+    if said and claimed and insist and claimed != said:
+        raise InputError(f"{source} says that it holds {said}, not {claimed}.", "Leave --kind away.")
+    return said or claimed or CONTRACT.output_kind
+
+
+def _described_kind(root: Path) -> str | None:
     described = root / DESCRIPTION
     if not described.exists():
-        return claimed or CONTRACT.output_kind
+        return None
     told = read_json(described)
     if not isinstance(told, dict) or told.get("kind") not in KINDS:
         raise InputError(f"{described} names no kind of prediction.", "Predict again, or remove it.")
-    if claimed not in (None, told["kind"]):
-        raise InputError(f"{described} says that {root} holds {told['kind']}, not {claimed}.", "Leave --kind away.")
     return told["kind"]
+
+
+def _exported_kind(session: Any) -> str | None:
+    """Of a model that `lpcv export` wrote; any other does not say."""
+    metadata = session_metadata(session)
+    return metadata.get("output_kind", CONTRACT.output_kind) if CHECKPOINT_KEY in metadata else None
 
 
 def read_prediction(path: Path) -> Prediction:
@@ -105,9 +129,10 @@ def read_prediction(path: Path) -> Prediction:
         raise InputError(f"{path} is not a readable .npy array ({error}).", "Write it with numpy.save.") from None
     if stored.ndim == 4 and stored.shape[:2] == (1, 1):
         stored = stored[0, 0]
-    if stored.ndim != 2 or 0 in stored.shape or not np.issubdtype(stored.dtype, np.floating):
+    if stored.ndim != 2 or 0 in stored.shape or stored.dtype.kind != "f" or stored.dtype.itemsize > 8:
         raise InputError(
-            f"{path} is {stored.dtype} of shape {stored.shape}, but a prediction is floating, (1, 1, H, W) or (H, W).",
+            f"{path} is {stored.dtype} of shape {stored.shape}, but a prediction is float16, float32 or float64, "
+            "(1, 1, H, W) or (H, W).",
             "Save one frame's relative depth per file.",
         )
     return stored
@@ -126,7 +151,13 @@ class OnnxModel:
 
     @classmethod
     def open(
-        cls, path: Path, label: str | None = None, threads: int | None = None, kind: str | None = None
+        cls,
+        path: Path,
+        label: str | None = None,
+        threads: int | None = None,
+        kind: str | None = None,
+        *,
+        insist: bool = True,
     ) -> OnnxModel:
         """Raises InputError where the model is not one image in, one map out."""
         session = open_session(path, threads)
@@ -137,12 +168,13 @@ class OnnxModel:
                 f"{path} does not take one image of fixed shape (its inputs: {[(i.name, i.shape) for i in inputs]}).",
                 f"Run `lpcv check {path}` to see what the contract asks for.",
             )
-        return cls(
-            path, label or str(path), session, inputs[0].name, (shape[3], shape[2]), kind or CONTRACT.output_kind
-        )
+        kind = _kind(path, _exported_kind(session), kind, insist)
+        return cls(path, label or str(path), session, inputs[0].name, (shape[3], shape[2]), kind)
 
     def sha256(self) -> str:
-        return sha256_file(self.path)
+        """Of the file; where it keeps weights in others, over all of them."""
+        hashes = [sha256_file(file) for file in model_files(self.path)]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     def predict(self, name: str, rgb: Rgb) -> Prediction:
         """Raises InputError where the model does not run or the output is not one map."""
@@ -167,20 +199,38 @@ def contract_input(rgb: Rgb, size: tuple[int, int] = CONTRACT.image_size) -> npt
 
 
 def open_source(
-    path: Path, frames: FrameFolder, kind: str | None = None, threads: int | None = None
-) -> PredictionFolder | OnnxModel:
-    """A run, an `.onnx` file, or a folder of predictions. Raises InputError or MissingStepError otherwise.
+    source: str | Path,
+    frames: FrameFolder,
+    kind: str | None = None,
+    threads: int | None = None,
+    *,
+    insist: bool = True,
+) -> PredictionFolder | OnnxModel | ConstantDepth:
+    """A run, an `.onnx` file, a folder of predictions, or the word `constant`.
 
+    source: the word is a text; a folder of that name is a Path, or the text "./constant"
     kind: what a model or folder holds that does not say so itself; None is the contract's kind
     threads: how many one operator of a model may use
+    insist: where the source says itself what it holds, another `kind` is an error; else what it says goes first
+    Raises InputError or MissingStepError for anything else.
     """
+    if kind is not None:
+        demand_kind(kind, KINDS[-1], "any protocol")
+    if source == CONSTANT:
+        constant = ConstantDepth()
+        _kind(Path(CONSTANT), constant.kind, kind, insist)
+        return constant
+    path = Path(source)
     if is_run(path):
         run = Run(path)
-        model = OnnxModel.open(run.exported(), str(path), threads, kind)
+        model = OnnxModel.open(run.exported(), str(path), threads, kind, insist=insist)
         run.demand_fresh(session_metadata(model.session))
         return model
     if path.is_dir():
-        return PredictionFolder(path, frames, kind)
+        return PredictionFolder(path, frames, kind, insist=insist)
     if path.suffix == ".onnx":
-        return OnnxModel.open(path, None, threads, kind)
-    raise InputError(f"{path} is nothing that can be scored.", "Give an .onnx file, a run, or a folder of NNNN.npy.")
+        return OnnxModel.open(path, None, threads, kind, insist=insist)
+    raise InputError(
+        f"{path} is nothing that can be scored{'' if path.exists() else ': it does not exist'}.",
+        f"Give an .onnx file, a run, a folder of NNNN.npy, or the word `{CONSTANT}`.",
+    )

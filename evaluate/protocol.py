@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..data.frame import Frame
@@ -13,6 +14,24 @@ from .frame_score import FrameScore
 
 Prediction = npt.NDArray[Any]
 ScoreFrame = Callable[[Frame, Prediction, str], FrameScore]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a protocol compares of one frame, on the grid on which it does so.
+
+    truth_m: (H, W) metres
+    pred_m: (H, W) metres, aligned and clamped, also where no pixel counts; not finite where there is no such value
+    counted: (H, W) the pixels that count and have a measurement
+    """
+
+    truth_m: npt.NDArray[np.floating]
+    pred_m: npt.NDArray[np.floating]
+    counted: npt.NDArray[np.bool_]
+
+
+Compare = Callable[[Frame, Prediction, str], Comparison]
+FUNCTIONS = ("score", "compare")
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,7 @@ class Protocol:
     metrics: keys of `metrics.FACTS`, in the order of the tables
     ranks: the metric that orders models
     score: (frame, prediction (H, W) floating, kind) -> FrameScore. Pure: the same frame gives the same numbers.
+    compare: the same arguments -> what `score` compares, for pictures; None where it compares no depth
     """
 
     name: str
@@ -42,7 +62,8 @@ class Protocol:
     aggregation: str
     source: str
     score: ScoreFrame
+    compare: Compare | None = None
 
     def described(self) -> Mapping[str, Any]:
-        """All of it but the function, as it is printed and stored with every score."""
-        return {key: value for key, value in vars(self).items() if key != "score"}
+        """All of it but the functions, as it is printed and stored with every score."""
+        return {key: value for key, value in vars(self).items() if key not in FUNCTIONS}

@@ -40,7 +40,7 @@ def _eigen_kitti(height: int, width: int) -> Box:
 
 
 def _make3d_centre(height: int, width: int) -> Box:
-    return (17 * height // 55, 38 * height // 55), (0, width)
+    return (17, 38) if height == 55 else (0, height), (0, width)
 
 
 def _median(truth: Values, inverse: Values, near_m: float, far_m: float) -> alignment.Aligned:
@@ -60,7 +60,7 @@ def _as_it_is(truth: Values, pred: Values, near_m: float, far_m: float) -> align
 
 
 WHOLE = Crop("none", _whole)
-EIGEN_NYU = Crop("Eigen's for NYUv2: rows 45 to 470, columns 41 to 600", _eigen_nyu, only_for=(480, 640))
+EIGEN_NYU = Crop("Eigen's for NYUv2: rows 45 to 470, columns 41 to 600", _eigen_nyu, only_for=((480, 640),))
 GARG = Crop("Garg's: rows 0.40810811 to 0.99189189, columns 0.03594771 to 0.96405229 of the size, rounded down", _garg)
 EIGEN_KITTI = Crop(
     "KITTI's benchmark crop (the lowest 352 rows, the middle 1216 columns), of that Eigen's: rows 117 to 320, "
@@ -69,9 +69,9 @@ EIGEN_KITTI = Crop(
     least=(352, 1216),
 )
 MAKE3D_CENTRE = Crop(
-    "the picture's central 2:1 part: rows 17 to 37 of the truth's 55, in proportion for a larger map",
+    "the picture's central 2:1 part: rows 17 to 37 of the truth's 55; a truth of these 21 rows alone is taken whole",
     _make3d_centre,
-    least=(55, 1),
+    only_for=((55, 305), (21, 305)),
 )
 
 NYUV2 = Benchmark(
@@ -86,6 +86,10 @@ KITTI_EIGEN = Benchmark(
 KITTI_BENCHMARK = Benchmark(
     "kitti-eigen-benchmark", "KITTI with improved truth", WHOLE, 0.0, math.inf, (NEAR_M, 80.0),
     "bilinear", PIXELS, "abs_rel", "nianticlabs/monodepth2, evaluate_depth.py, evaluate, split eigen_benchmark",
+)  # fmt: skip
+KITTI_AS_ITS_SERVER = replace(
+    KITTI_BENCHMARK, metrics=(*KITTI_SERVER, *PIXELS[1:8]), ranks="silog", clamp_m=(NEAR_M, math.inf),
+    source="KITTI's depth devkit, cpp/evaluate_depth.cpp and io_depth.h, which clamp nothing",
 )  # fmt: skip
 KITTI_EIGEN_CROP = replace(
     KITTI_EIGEN, name="kitti-eigen-crop", purpose="KITTI as Marigold cuts it",
@@ -134,7 +138,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         *(protocol_of(NYUV2, way) for way in (MEDIAN, LSQ_DEPTH, LSQ_INVERSE, METRIC)),
         *(protocol_of(KITTI_EIGEN, way) for way in (MEDIAN, LSQ_DEPTH, LSQ_INVERSE, METRIC)),
         *(protocol_of(KITTI_BENCHMARK, way) for way in (MEDIAN, LSQ_DEPTH, LSQ_INVERSE)),
-        protocol_of(replace(KITTI_BENCHMARK, metrics=(*KITTI_SERVER, *PIXELS[1:8]), ranks="silog"), METRIC),
+        protocol_of(KITTI_AS_ITS_SERVER, METRIC),
         *(protocol_of(KITTI_EIGEN_CROP, way) for way in (LSQ_DEPTH, LSQ_INVERSE)),
         *(protocol_of(MAKE3D, way) for way in (MEDIAN, LSQ_DEPTH, LSQ_INVERSE)),
         DIW,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_json, write_text
-from .breakdown import GroupMean, group_means, part_means
+from .breakdown import GroupMean, column_interval, group_means, part_means
 from .frame_score import FrameScore, mean_score
 from .protocol import Protocol
-from .statistics import METHOD, Interval, mean_interval
+from .statistics import METHOD, Interval
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,10 @@ class Score:
     ) -> Score:
         """From the frames' scores; hashes: of the source and of the data; labels: frame -> its group."""
         mean = mean_score(frames, protocol.metrics)
+        intervals = {key: column_interval(frames, key) for key in protocol.metrics}
         return cls(
-            protocol, source, kind, *hashes, mean, frames, _intervals(frames, mean),
-            group_means(frames, labels, protocol.metrics), part_means(frames),
+            protocol, source, kind, *hashes, mean, frames, intervals,
+            group_means(frames, labels, protocol.metrics, protocol.ranks), part_means(frames),
         )  # fmt: skip
 
     def with_beside(self, others: Sequence[Score]) -> Score:
@@ -87,7 +88,12 @@ class Score:
             "interval_95": {key: None if ends is None else list(ends) for key, ends in self.intervals.items()},
             "interval_method": METHOD,
             "groups": {
-                label: {"frames": group.frames, "frames_stopped": group.stopped, "mean": _without_name(group.mean)}
+                label: {
+                    "frames": group.frames,
+                    "frames_stopped": group.stopped,
+                    "mean": _without_name(group.mean),
+                    "interval_95": None if group.interval is None else list(group.interval),
+                }
                 for label, group in self.groups.items()
             },
             "parts": {part: dict(means) for part, means in self.parts.items()},
@@ -111,14 +117,6 @@ class Score:
             rows = [(score, (*score.frames, score.mean)[index]) for _, score in columns]
             writer.writerow((name, *(row.values[key] for score, row in rows for key in score.protocol.metrics)))
         write_text(path, text.getvalue())
-
-
-def _intervals(frames: Sequence[FrameScore], mean: FrameScore) -> Mapping[str, Interval | None]:
-    scored = [frame for frame in frames if frame.stopped is None]
-    return {
-        key: None if value is None else mean_interval([frame.values[key] or 0.0 for frame in scored])
-        for key, value in mean.values.items()
-    }
 
 
 def _without_name(score: FrameScore) -> Mapping[str, Any]:

@@ -1,40 +1,46 @@
-"""A score as tables on stdout, with what must be known of it on stderr."""
+"""A score as tables and lines on stdout, with what must be known of it on stderr."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..console import note, table
-from .metrics import FACTS
+from ..console import note, result, table
+from .numbers import number, unit_and_direction, with_interval
+from .protocol import Protocol
 from .result import Score
-from .statistics import Interval
+from .statistics import FEW_FRAMES
 
 MOST_NAMED = 5  # frames that a line names; all of them stand in the JSON
 
 
-def show(score: Score, on_what: str) -> None:
-    """The means with their intervals, the breakdowns, then every reason for a missing or misleading value."""
+def show(score: Score, on_what: str, *, always_groups: bool = False) -> None:
+    """The means with their intervals and protocols, the breakdowns; every reason for a missing or misleading value.
+
+    always_groups: also where there is only one group
+    """
     everything = (score, *score.beside)
-    for each in everything:
-        _describe(each)
-    columns = [column for each in everything for column in (each.protocol.name, "95 %")]
+    names = [each.protocol.name for each in everything]
     keys = list(dict.fromkeys(key for each in everything for key in each.protocol.metrics))
-    table(f"{score.source} on {on_what}: mean", ("metric", *columns, "unit", "better"), _means(everything, keys))
-    if len(score.groups) > 1:
+    table(f"{score.source} on {on_what}: mean [95 % interval]", ("metric", *names, "unit; better"),
+          _means(everything, keys))  # fmt: skip
+    for each in everything:
+        result(told(each.protocol))
+    if always_groups or len(score.groups) > 1:
         _show_groups(score)
     if score.parts:
         _show_parts(score)
     for each in everything:
         for line in remarks(each):
             note(line)
+    if len(score.frames) < FEW_FRAMES:
+        note(f"Only {count(len(score.frames), 'frame')}: an interval is too narrow then, and there is none below six.")
 
 
-def _describe(score: Score) -> None:
-    """The protocol, in the lines that decide what its numbers can be set beside."""
-    told = score.protocol.described()
-    note(f"Protocol {told['name']}: {told['purpose']}")
-    note(f"  resize: {told['resize']}; crop: {told['crop']}; cap: {told['cap']}")
-    note(f"  valid: {told['valid']}; alignment: {told['alignment']}; {told['aggregation']}. Source: {told['source']}")
+def told(protocol: Protocol) -> str:
+    """The protocol in a paragraph: all that decides what its numbers can be set beside."""
+    said = protocol.described()
+    parts = "; ".join(f"{key} {said[key]}" for key in ("resize", "valid", "crop", "cap", "alignment", "aggregation"))
+    return f"{protocol.name}: {parts}. Source: {protocol.source}."
 
 
 def remarks(score: Score) -> Iterator[str]:
@@ -67,48 +73,43 @@ def remarks(score: Score) -> Iterator[str]:
 
 def _means(scores: tuple[Score, ...], keys: list[str]) -> Iterator[tuple[str, ...]]:
     for key in keys:
-        cells: list[str] = []
-        for score in scores:
-            known = key in score.protocol.metrics
-            cells += [value_text(score.mean.values[key]) if known else "", interval_text(score.intervals.get(key))]
-        better = FACTS[key].better + (" (this one ranks)" if key == scores[0].protocol.ranks else "")
-        yield (key, *cells, FACTS[key].unit, better)
+        cells = [
+            with_interval(key, score.mean.values[key], score.intervals[key]) if key in score.protocol.metrics else ""
+            for score in scores
+        ]
+        yield (f"{key} (ranks)" if key == scores[0].protocol.ranks else key, *cells, unit_and_direction(key))
 
 
 def _show_groups(score: Score) -> None:
-    keys = _telling(score)
+    ranks = score.protocol.ranks
+    others = [key for key in score.protocol.metrics if key != ranks][:4]
     rows = [
-        (label, _count(group.frames, group.stopped), *(value_text(group.mean.values[key]) for key in keys))
+        (
+            label,
+            _scored_of(group.frames, group.stopped),
+            with_interval(ranks, group.mean.values[ranks], group.interval),
+            *(number(key, group.mean.values[key]) for key in others),
+        )
         for label, group in score.groups.items()
     ]
-    table("By group", ("group", "frames", *keys), rows, numbers=True)
+    table("By group", ("group", "frames", f"{ranks} [95 % interval]", *others), rows, numbers=True)
 
 
 def _show_parts(score: Score) -> None:
     keys = [key for key in next(iter(score.parts.values())) if key not in ("frames", "pixels")]
     rows = [
-        (part, f"{means['frames']}", f"{means['pixels']:,}", *(value_text(means[key]) for key in keys))
+        (part, f"{means['frames']}", f"{means['pixels']:,}", *(number(key, means[key]) for key in keys))
         for part, means in score.parts.items()
     ]
-    table("By depth and confidence (means over the frames that have them)", ("part", "frames", "pixels", *keys), rows,
-          numbers=True)  # fmt: skip
+    title = "By depth and confidence (means over the frames that have them)"
+    table(title, ("part", "frames", "pixels", *keys), rows, numbers=True)
 
 
-def _telling(score: Score) -> list[str]:
-    """The ranking metric and up to four more."""
-    ranks = score.protocol.ranks
-    return [ranks, *[key for key in score.protocol.metrics if key != ranks][:4]]
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def value_text(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4f}"
-
-
-def interval_text(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
-
-
-def _count(frames: int, stopped: int) -> str:
+def _scored_of(frames: int, stopped: int) -> str:
     return f"{frames - stopped} of {frames}" if stopped else f"{frames}"
 
 

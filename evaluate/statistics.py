@@ -27,13 +27,14 @@ RESAMPLES = 5000  # an end of the interval is then known to 2 % of its half widt
 SEED = 20250
 # Even if every frame says the same, fewer than six have that by chance in more than 5 % (sign test, 2 / 2**n).
 LEAST_FRAMES = 6
+FEW_FRAMES = 20  # below this an interval is known to be too narrow (see above), and whoever prints one says so
 BLOCK = 250  # resamples that are drawn or summed at once: a few MB at 2,000 frames
 METHOD = f"BCa bootstrap of the mean over frames, {RESAMPLES} resamples, seed {SEED}"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of `ours - baseline` over the frames that both have, with its 95 % interval (None: below two frames)."""
+    """The mean of `ours - baseline` over the frames that both have; its 95 % interval, None below LEAST_FRAMES."""
 
     mean: float
     low: float | None
@@ -42,19 +43,18 @@ class Difference:
 
     @property
     def real(self) -> bool:
-        """The interval excludes 0, and there are enough frames to say so."""
-        if self.low is None or self.high is None or self.frames < LEAST_FRAMES:
-            return False
-        return self.low > 0 or self.high < 0
+        """The interval excludes 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
     """The 95 % interval of the mean of `values`, one per frame.
 
-    None for fewer than two frames, and where a value is not finite: the mean is not finite then either.
+    None for fewer than LEAST_FRAMES, of which nothing so sure can be said, and where a value is not finite: the mean is
+    not finite then either.
     """
     sample = np.asarray(values, np.float64)
-    if len(sample) < 2 or not np.isfinite(sample).all():
+    if len(sample) < LEAST_FRAMES or not np.isfinite(sample).all():
         return None
     mean = float(sample.mean())
     deviation = sample - mean

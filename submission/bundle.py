@@ -16,9 +16,9 @@ from typing import Any
 from ..contract import CURRENT
 from ..errors import InputError, MissingStepError
 from ..files import read_json, write_bytes
-from ..onnx_session import open_session, session_metadata
+from ..onnx_session import external_files, open_session, session_metadata
 from ..runs import CHECKPOINT_KEY, Run
-from .interface import external_files, parse_model
+from .interface import parse_model
 from .scrub import last_component, scrub
 
 MODEL, CONTRACT_FACTS, CONFIG, SCORE = "model.onnx", "contract.json", "config.json", "score.json"

@@ -43,6 +43,8 @@ def demo(
     outcome = run_demo(out, Size(seed=seed, scenes=scenes, held_out=held_out, **given))
     show(outcome, held_out)
     note(f"Look at {outcome.sheet}; the bundle is {outcome.bundle}.")
+    note("Which differences are real:")
+    note(f"  lpcv compare constant {out / 'teacher_predictions'} {outcome.student.root} --data {out / 'held_out'}")
     if not passed(outcome):
         ctx.exit(1)
     note("Next, with real frames (image/, depth_raw/, depth_conf/) and a network:")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..console import note, table
 from ..contract import CURRENT as CONTRACT
-from ..data.folder import FrameFolder, open_folder, spread
+from ..data.folder import IMAGE, FrameFolder, open_folder, spread
 from ..data.frame import Rgb
 from ..data.images import write_png
 from ..data.resize import smooth
@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..evaluate.baseline import ConstantDepth
 from ..evaluate.contact import MOST_ROWS, contact_sheet
 from ..evaluate.official import METRICS
-from ..evaluate.predictions import OnnxModel, Prediction, Source
+from ..evaluate.predictions import OnnxModel, Prediction, PredictionFolder, Source
 from ..evaluate.result import Score
 from ..evaluate.score import score_source
 from ..files import read_json, write_json
@@ -33,6 +33,7 @@ from .bundle import package
 from .check import check_model
 from .export import export_run
 from .findings import Finding, failures
+from .predict import predict_all
 from .verify import verify
 
 HELD_OUT_SEED_STEP = 1_000_000  # far from every seed that people type, so no held-out scene is ever trained on
@@ -61,17 +62,13 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class MetricTeacher:
-    """A teacher of metres as a source of predictions, at the contract's size."""
+class AtContractSize:
+    """A teacher of metres that predicts at the contract's size: the official score depends on a prediction's size."""
 
     teacher: Teacher
-    label: str = "teacher"
     kind: str = "depth_m"
 
-    def sha256(self) -> str:
-        return self.teacher.source.weights_sha256
-
-    def predict(self, name: str, rgb: Rgb) -> Prediction:
+    def predict(self, rgb: Rgb) -> Prediction:
         return smooth(self.teacher.predict(rgb), CONTRACT.image_size)
 
 
@@ -96,9 +93,11 @@ def run_demo(out: Path, size: Size) -> Outcome:
     note("5/7 check")
     findings = check_model(student.model, held_out)
     note("6/7 score on held-out scenes")
+    taught = out / "teacher_predictions"
+    predict_all(AtContractSize(load_teacher(str(teacher_folder))), held_out.root / IMAGE, taught)
     sources: dict[str, Source] = {
         "constant": ConstantDepth(),
-        "teacher": MetricTeacher(load_teacher(str(teacher_folder))),
+        "teacher": PredictionFolder(taught, held_out),
         "student": OnnxModel.open(student.model, "student"),
     }
     scores = {name: _scored(source, held_out, out / f"score_{name}.json") for name, source in sources.items()}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from ..contract import CURRENT as CONTRACT
 from ..errors import InputError
+from ..onnx_session import external_files
 from .findings import Finding, state_of
 
 EXPORT_AGAIN = "Export again with `lpcv export RUN`."
@@ -29,19 +30,6 @@ def parse_model(content: bytes, name: str) -> ModelProto:
     if model is None or not model.graph.node:
         raise InputError(f"{name} is not an ONNX model.", "Give the model.onnx that `lpcv export RUN` writes.")
     return model
-
-
-def external_files(model: ModelProto) -> list[str]:
-    """The other files, in sorted order, in which the model keeps tensors."""
-    return sorted(
-        {
-            entry.value
-            for tensor in _tensors(model)
-            if tensor.data_location == TensorProto.EXTERNAL
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-    )
 
 
 def demand_complete(model: ModelProto, path: Path) -> None:
@@ -162,26 +150,3 @@ def shape_text(sides: Iterable[object]) -> str:
 def _side(dimension: onnx.TensorShapeProto.Dimension) -> str:
     kind = dimension.WhichOneof("value")
     return str(dimension.dim_value) if kind == "dim_value" else (dimension.dim_param or "?")
-
-
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    yield from _graph_tensors(model.graph)
-    for function in model.functions:
-        yield from _node_tensors(function.node)
-
-
-def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _node_tensors(graph.node)
-
-
-def _node_tensors(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _graph_tensors(graph)

@@ -16,11 +16,11 @@ from typing import Any
 
 from ..contract import EDITIONS
 from ..errors import InputError
-from ..onnx_session import open_session, session_metadata
+from ..onnx_session import external_files, open_session, session_metadata
 from ..runs import CHECKPOINT_KEY
 from .bundle import CONTRACT_FACTS, MANIFEST, MODEL, PROVENANCE, REQUIRED, SCORE
 from .findings import failures
-from .interface import external_files, interface_findings, parse_model
+from .interface import interface_findings, parse_model
 
 MOST_FILES = 64
 MOST_MODEL_BYTES = 2**31

@@ -15,7 +15,7 @@ from lpcv.cli import run as run_cli
 from lpcv.data.images import write_png
 from lpcv.data.resize import nearest
 from lpcv.data.synthetic.make import make_scenes
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 TrainArguments = Callable[..., list[str]]
 
@@ -122,9 +122,13 @@ class SmallSet:
     def write_model(
         self, path: Path, *, metadata: dict[str, str] | None = None, elem: int = TensorProto.FLOAT, op: str = "mean"
     ) -> Path:
-        """image (1, 3, 12, 16) -> the mean of the channels (1, 1, 12, 16), and wrong ones."""
+        """image (1, 3, 12, 16) -> the mean of the channels (1, 1, 12, 16), and wrong ones.
+
+        "weights" has three of them, in a file beside it, whose name ends on .data.
+        """
         nodes = {
             "mean": [helper.make_node("ReduceMean", ["image"], ["output_0"], axes=[1], keepdims=1)],
+            "weights": [helper.make_node("Conv", ["image", "w"], ["output_0"])],
             "all channels": [helper.make_node("Identity", ["image"], ["output_0"])],
             "no batch": [helper.make_node("ReduceMean", ["image"], ["output_0"], axes=[1], keepdims=0)],
             "integers": [
@@ -134,12 +138,14 @@ class SmallSet:
         }[op]
         image = helper.make_tensor_value_info("image", elem, [1, 3, self.height, self.width])
         output = helper.make_tensor_value_info("output_0", TensorProto.INT64 if op == "integers" else elem, None)
-        graph = helper.make_graph(nodes, "g", [image], [output])
+        weights = [numpy_helper.from_array(np.full((1, 3, 1, 1), 1 / 3, np.float32), "w")] if op == "weights" else []
+        graph = helper.make_graph(nodes, "g", [image], [output], weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
         if metadata:
             helper.set_model_props(model, metadata)
         path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, path)
+        beside = {"save_as_external_data": True, "location": f"{path.name}.data", "size_threshold": 0}
+        onnx.save(model, path, **(beside if weights else {}))
         return path
 
 

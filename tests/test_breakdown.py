@@ -18,19 +18,20 @@ from lpcv.errors import InputError
 from lpcv.evaluate import breakdown
 from lpcv.evaluate.breakdown import BANDS, LEVELS, PARTS, group_means, labels_of, part_means, parts_of
 from lpcv.evaluate.frame_score import FrameScore
+from lpcv.evaluate.statistics import mean_interval
 
 Array = npt.NDArray[Any]
 EDGES = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, math.inf]
 
 
-def by_loop(truth: Array, pred: Array, confidence: Array | None, valid: Array) -> dict[str, dict[str, float]]:
+def by_loop(truth: Array, pred: Array, confidence: Array | None, counted: Array | None) -> dict[str, dict[str, float]]:
     """The definition, pixel by pixel: nothing shared with the code under test but the names of the parts."""
     members: dict[str, list[tuple[float, float]]] = {}
     for at in np.ndindex(truth.shape):
-        if not valid[at]:
+        if truth[at] <= np.float32(1e-5) if counted is None else not counted[at]:
             continue
         pair = (float(truth[at]), float(pred[at]))
-        if confidence is None or confidence[at] >= 1:
+        if counted is not None or confidence is None or confidence[at] >= 1:
             band = next(index for index in range(8) if EDGES[index] <= pair[0] < EDGES[index + 1])
             members.setdefault(BANDS[band], []).append(pair)
         if confidence is not None:
@@ -58,11 +59,11 @@ def a_frame(seed: int, shape: tuple[int, int], far: float = 60.0) -> tuple[Array
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.booleans())
-def test_the_parts_are_those_of_a_plain_loop(seed: int, shape: tuple[int, int], known: bool) -> None:
+@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.booleans(), st.booleans())
+def test_the_parts_are_those_of_a_plain_loop(seed: int, shape: tuple[int, int], known: bool, official: bool) -> None:
     truth, pred, confidence, valid = a_frame(seed, shape)
-    found = parts_of(truth, pred, confidence if known else None, valid)
-    expected = by_loop(truth, pred, confidence if known else None, valid)
+    found = parts_of(truth, pred, confidence if known else None, None if official else valid)
+    expected = by_loop(truth, pred, confidence if known else None, None if official else valid)
     assert set(found) == set(expected)
     for part, numbers in expected.items():
         assert found[part] == pytest.approx(numbers, rel=2e-5)
@@ -78,10 +79,11 @@ def test_a_frame_of_several_blocks_is_that_of_a_plain_loop(monkeypatch: pytest.M
 
 def test_every_part_has_its_place_and_the_pixels_add_up() -> None:
     truth, pred, confidence, valid = a_frame(1, (60, 80))
-    found = parts_of(truth, pred, confidence, valid)
-    assert tuple(found) == PARTS
-    assert sum(found[part]["pixels"] for part in LEVELS) == valid.sum()
-    assert sum(found[part]["pixels"] for part in BANDS) == (valid & (confidence >= 1)).sum()
+    for counted, in_bands in ((None, valid & (confidence >= 1)), (valid, valid)):
+        found = parts_of(truth, pred, confidence, counted)
+        assert tuple(found) == PARTS
+        assert sum(found[part]["pixels"] for part in LEVELS) == valid.sum()
+        assert sum(found[part]["pixels"] for part in BANDS) == in_bands.sum()
     without = parts_of(truth, pred, None, valid)
     assert tuple(without) == BANDS
     assert sum(without[part]["pixels"] for part in BANDS) == valid.sum()
@@ -113,19 +115,18 @@ def test_empty_parts_are_absent() -> None:
     assert parts_of(truth, truth, confidence, truth > 9) == {}
 
 
-def test_holes_are_in_no_part_and_low_confidence_in_no_band() -> None:
+def test_holes_are_in_no_part_and_low_confidence_in_no_band_unless_it_counts() -> None:
     truth = np.array([[1e-5, 1.5, 3.0, 3.0]], np.float32)
     pred = np.array([[9.0, 1.5, 3.0, 6.0]], np.float32)
     confidence = np.array([[2, 2, 1, 0]], np.uint8)
-    for found in (
-        parts_of(truth, pred, confidence, np.array([[False, True, True, True]])),
-        parts_of(truth, pred, confidence),
-    ):
+    every = np.array([[False, True, True, True]])
+    for counted, pixels, mae in ((None, 1, 0.0), (every, 2, 1.5)):
+        found = parts_of(truth, pred, confidence, counted)
         assert {part: numbers["pixels"] for part, numbers in found.items()} == {
-            "truth 1-2 m": 1, "truth 2-4 m": 1, "confidence 0": 1, "confidence 1": 1, "confidence 2": 1,
+            "truth 1-2 m": 1, "truth 2-4 m": pixels, "confidence 0": 1, "confidence 1": 1, "confidence 2": 1,
         }  # fmt: skip
         assert found["confidence 0"]["abs_rel"] == 1.0
-        assert found["truth 2-4 m"]["mae"] == 0.0
+        assert found["truth 2-4 m"]["mae"] == mae
 
 
 def test_what_is_not_finite_is_left_out_of_its_own_part_alone() -> None:
@@ -134,6 +135,7 @@ def test_what_is_not_finite_is_left_out_of_its_own_part_alone() -> None:
     found = parts_of(truth, pred, np.array([[2, 2, 1, 0]], np.uint8), truth > 0)
     assert found["truth 1-2 m"] == {"pixels": 2, "delta1": 0.5}
     assert found["truth 2-4 m"]["rmse"] == 0.0
+    assert found["truth 4-8 m"] == {"pixels": 1, "delta1": 0.0}
     assert "rmse" not in found["confidence 0"]
     json.dumps(found, allow_nan=False)
 
@@ -175,14 +177,22 @@ def test_a_part_that_is_not_finite_in_one_frame_has_no_mean() -> None:
 
 def test_group_means_are_those_of_their_frames_with_the_stopped_counted() -> None:
     scores = [scored("0", 1.0), scored("1", 3.0), scored("2", 5.0), FrameScore.stop("3", ("abs_rel",), "why")]
-    groups = group_means(scores, {"0": "b", "1": "a", "2": "b", "3": "b"}, ("abs_rel",))
+    groups = group_means(scores, {"0": "b", "1": "a", "2": "b", "3": "b"}, ("abs_rel",), "abs_rel")
     assert list(groups) == ["a", "b"]
     assert (groups["a"].frames, groups["a"].stopped, groups["a"].mean.values["abs_rel"]) == (1, 0, 3.0)
     assert (groups["b"].frames, groups["b"].stopped, groups["b"].mean.values["abs_rel"]) == (3, 1, 3.0)
 
 
+def test_a_group_of_enough_frames_has_an_interval() -> None:
+    scores = [scored(f"{index}", float(index)) for index in range(8)] + [FrameScore.stop("x", ("abs_rel",), "why")]
+    labels = {score.frame: "a" if score.frame < "6" or score.frame == "x" else "b" for score in scores}
+    groups = group_means(scores, labels, ("abs_rel",), "abs_rel")
+    assert groups["a"].interval == mean_interval([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    assert groups["b"].interval is None
+
+
 def test_a_group_with_nothing_but_stopped_frames_says_so() -> None:
-    groups = group_means([FrameScore.stop("0", ("abs_rel",), "why")], {"0": "a"}, ("abs_rel",))
+    groups = group_means([FrameScore.stop("0", ("abs_rel",), "why")], {"0": "a"}, ("abs_rel",), "abs_rel")
     assert groups["a"].mean.values["abs_rel"] is None
     assert "none of the 1 frames" in groups["a"].mean.reasons["abs_rel"]
 

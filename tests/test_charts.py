@@ -35,18 +35,18 @@ def test_an_exploding_value_does_not_hide_the_others() -> None:
     assert (sum(bins.counts), bins.beyond) == (6, 1)
     assert bins.edges[-1] < 0.2
     drawn = histogram(values, "abs_rel, ratio", float(np.mean(values)))
-    assert drawn.bars[-1].title == "above 0.15: 1 frame"
+    assert drawn.columns[-1].title == "above 0.15: 1 frame"
     assert "from 0.1 to 345" in drawn.told
-    assert all(drawn.left <= bar.x and bar.x + bar.width <= drawn.right for bar in drawn.bars)
+    assert all(drawn.left <= each.x and each.x + each.width <= drawn.right for each in drawn.columns)
 
 
-def test_bars_stand_where_their_values_are() -> None:
+def test_columns_stand_where_their_values_are() -> None:
     drawn = histogram([0.0, 10.0, 10.0, 40.0], "x", 15.0, (10.0, 20.0))
     assert drawn.mean is not None
     assert drawn.band is not None
     full = drawn.right - drawn.left
     assert drawn.mean.at == pytest.approx(drawn.left + full * 15 / 40, abs=0.1)
     assert drawn.band == (pytest.approx(drawn.left + full / 4, abs=0.1), pytest.approx(full / 4, abs=0.1))
-    tallest = max(drawn.bars, key=lambda bar: bar.height)
+    tallest = max(drawn.columns, key=lambda each: each.height)
     assert (tallest.title, tallest.height) == ("10 to 15: 2 frames", drawn.base - drawn.top)
     assert [tick.text for tick in drawn.x_ticks] == ["0", "10", "20", "30", "40"]

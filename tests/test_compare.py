@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,16 @@ import numpy.typing as npt
 import onnx
 import pytest
 from lpcv.cli import run as run_cli
+from lpcv.data.folder import open_folder
 from lpcv.data.images import write_png
 from lpcv.data.resize import nearest
 from lpcv.errors import InputError, UnknownNameError
 from lpcv.evaluate import footprint as footprints
 from lpcv.evaluate.baseline import ConstantDepth
 from lpcv.evaluate.cli import compare
-from lpcv.evaluate.compare import Against, labels_of_sources
+from lpcv.evaluate.compare import Against, labels_of_sources, open_sources
 from lpcv.evaluate.compare_show import sentence
-from lpcv.evaluate.official import METRICS
+from lpcv.evaluate.official import METRICS, OFFICIAL
 from lpcv.evaluate.predictions import OnnxModel
 from lpcv.evaluate.scatter import BASELINE, EVEN, LEFT, OURS, SIDE, TOP, scatter
 from lpcv.evaluate.statistics import Difference, mean_interval, paired_difference
@@ -167,8 +169,8 @@ def test_a_copy_has_no_difference(data: Path, good: str, tmp_path: Path, capsys:
     for label in ("copy", f"{good} (2)"):
         for told in found["protocols"]["lpcvc-2025"]["differences"][label].values():
             assert (told["mean"], told["low"], told["high"]) == (0.0, 0.0, 0.0)
-            assert told["verdict"] == "no real difference"
-    assert "no real difference: copy - " in capsys.readouterr().out
+            assert told["verdict"] == "not told apart"
+    assert "not told apart: copy - " in capsys.readouterr().out
 
 
 def test_few_frames_are_not_enough(data: Path, good: str, bad: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +195,7 @@ def test_a_frame_without_a_value_is_left_out_and_counted(
     assert (mean["mean"], mean["low"], mean["high"]) == (None, None, None)
     assert "0004" in mean["reason"]
     told_people = capsys.readouterr()
-    assert "broken: abs_rel" in told_people.err
+    assert "broken: lpcvc-2025: abs_rel" in told_people.err
     assert "not finite: 1 of 9 frames have no finite value, the first is 0004" in told_people.err
     assert "not finite" in told_people.out
 
@@ -210,7 +212,7 @@ def test_a_stopped_frame_is_said_and_left_out(
     assert protocol["differences"]["bad"]["f_score"]["frames"] == FRAMES - 1
     assert protocol["differences"]["bad"]["f_score"]["frames_left_out"] == 1
     told = capsys.readouterr()
-    assert "bad: 1 of 9 frames have no score, the first is 0003" in told.err
+    assert "bad: lpcvc-2025: 1 of 9 frames have NO score and are not in the mean (0003)" in told.err
     assert "(over 8 frames; 1 left out, where either has no value)" in told.out
 
 
@@ -247,7 +249,7 @@ def test_one_core_is_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     asked: list[int] = []
     real = footprints.open_session
     monkeypatch.setattr(footprints, "open_session", lambda path, threads: asked.append(threads) or real(path, threads))
-    monkeypatch.setattr(footprints, "cores", lambda: 2)
+    monkeypatch.setattr(footprints, "usable_cores", lambda: 2)
     found = footprints.footprint(model, runs=2)
     assert asked == [1, 2]
     assert found.one_core is not None
@@ -326,7 +328,7 @@ def test_a_variant_stands_beside_the_official_score(data: Path, good: str, bad: 
     ("words", "error", "message"),
     [
         (["good"], InputError, "only one source"),
-        (["good", "nowhere"], InputError, "nowhere does not exist"),
+        (["good", "nowhere"], InputError, "nowhere is nothing that can be scored: it does not exist"),
         (["good", "data"], InputError, r"no \.npy predictions"),
         (["good", "bad", "--protocol", "lpcv-2025"], UnknownNameError, "lpcvc-2025"),
         (["good", "bad", "--kind", "disparity"], InputError, "no kind of prediction"),
@@ -370,7 +372,7 @@ LEFT_OUT = " (over 3 frames; 2 left out, where either has no value)"
         ("f_score", (-0.8, -1.5, -0.2, 24), 0, "B is worse than A by 0.80 f_score, 95 % [0.20, 1.50]" + OVER),
         ("rmse", (-0.8, -1.5, -0.2, 24), 0, "B is better than A by 0.8000 rmse, 95 % [0.2000, 1.5000]" + OVER),
         ("rmse", (0.8, 0.2, 1.5, 24), 0, "B is worse than A by 0.8000 rmse, 95 % [0.2000, 1.5000]" + OVER),
-        ("iou", (-0.1, -0.4, 0.6, 24), 0, "no real difference: B - A is -0.10 iou, 95 % [-0.40, 0.60]" + OVER),
+        ("iou", (-0.1, -0.4, 0.6, 24), 0, "not told apart: B - A is -0.10 iou, 95 % [-0.40, 0.60]" + OVER),
         ("iou", (2.0, 1.0, 3.0, 3), 2, "too few frames to tell: B - A is 2.00 iou, 95 % [1.00, 3.00]" + LEFT_OUT),
         ("iou", (2.0, None, None, 1), 0, "too few frames to tell: B - A is 2.00 iou (over 1 frame)"),
         ("iou", None, 5, "too few frames to tell: no frame has a value of iou from both A and B"),
@@ -451,6 +453,41 @@ def test_a_run_tells_how_many_frames_it_was_trained_on(
     assert 900_000 < model["parameters"] < 1_500_000
     assert model["file_bytes"] == (tiny_run / "model.onnx").stat().st_size
     assert "was TRAINED on 1 of these 1 frames" in capsys.readouterr().err
+
+
+def test_a_kind_goes_to_those_sources_only_that_do_not_say_theirs(data: Path, good: str, bad: str) -> None:
+    (Path(good) / "predictions.json").write_text('{"kind": "relative_depth"}')
+    opened = open_sources(["constant", good, bad], open_folder(data), [OFFICIAL], "depth_m")
+    assert [source.kind for source in opened] == ["relative_depth", "relative_depth", "depth_m"]
+
+
+@pytest.mark.parametrize("last", ["says its kind", "does not", "constant"])
+def test_the_next_command_can_be_pasted(
+    last: str, data: Path, good: str, bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    if last == "says its kind":
+        (Path(good) / "predictions.json").write_text('{"kind": "relative_depth"}')
+    options = ["--kind", "depth_m", "--frames", "0001-0007", "--protocol", "scale-invariant"]
+    sources = ["constant", "constant"] if last == "constant" else [bad, good, "constant"]
+    run(*sources, "--data", data, *options)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Next: ")]
+    monkeypatch.chdir(tmp_path)
+    program, verb, source, *words = shlex.split(line.removeprefix("Next: "))
+    assert (program, verb, source) == ("lpcv", "score", "constant" if last == "constant" else good)
+    assert ("--kind" in words) == (last == "does not")
+    assert run_cli([verb, source, *words, "--json", "score.json"]) == 0
+    told = json.loads((tmp_path / "score.json").read_text())
+    assert (told["protocol"], len(told["frames"])) == ("scale-invariant", 7)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "words"),
+    [("--scatter", "x.jpg", "--scatter x.jpg is no .png file"), ("--json", ".", "--json . is a folder")],
+)
+def test_where_results_go_is_tried_first(option: str, name: str, words: str, data: Path, good: str, bad: str) -> None:
+    with pytest.raises(InputError, match=words):
+        run(good, bad, "--data", data, option, name)
 
 
 def test_the_help_names_every_kind_of_source(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,3 +81,35 @@ def test_unknown_command_suggests_the_nearest(capsys: pytest.CaptureFixture[str]
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(InputError):
         cli.run(["--debug", "data", "check", "/nonexistent"])
+
+
+def test_a_place_that_can_be_written_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("old")
+    places = {"--json": tmp_path / "old.json", "--csv": tmp_path / "new" / "deep" / "a.csv", "--sheet": None}
+    files.demand_writable(places, pictures=["--sheet"])
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+
+
+def test_a_place_that_cannot_be_written_names_option_and_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = files.os.access
+    monkeypatch.setattr(files.os, "access", lambda path, how: path != tmp_path and real(path, how))
+    with pytest.raises(InputError, match=f"--json .*a.json cannot be written: you may not write into {tmp_path}."):
+        files.demand_writable({"--json": tmp_path / "new" / "a.json"})
+
+
+def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"nowhere is no folder\."):
+        files.demand_writable({"--json": tmp_path / "nowhere" / "a.json"})
+    if hasattr(files.os, "mkfifo"):
+        files.os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(InputError, match=r"pipe is no plain file\."):
+            files.demand_writable({"--json": tmp_path / "pipe"})
+
+
+def test_one_place_for_two_results_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="--json and --csv both write to"):
+        files.demand_writable({"--json": tmp_path / "a", "--csv": tmp_path / "link" / "a"})

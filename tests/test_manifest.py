@@ -45,6 +45,23 @@ def test_a_unit_that_is_none_is_refused(unit: Any, data: Path) -> None:
         opened(data, depth_unit_m=unit)
 
 
+def test_depth_of_another_aspect_is_taken_where_the_manifest_says_that_it_is_one_view(data: Path) -> None:
+    """Make3D's maps are 55x305 of an upright picture."""
+    write_png(data / "depth_raw" / "0001.png", np.full((6, 40), 1000, np.uint16))
+    for said in ({}, {"same_view": False}, {"same_view": None}):
+        with pytest.raises(InputError, match=r'not one view\..* "same_view": true'):
+            opened(data, **said).frame("0001")
+    depth_m = opened(data, same_view=True).frame("0001").depth_m
+    assert depth_m is not None
+    assert depth_m.shape == (6, 40)
+
+
+@pytest.mark.parametrize("said", ["true", 1, [], {}])
+def test_one_view_is_said_by_a_truth_value(said: Any, data: Path) -> None:
+    with pytest.raises(InputError, match=r"manifest\.json: frame 0001 has the same_view .*\. Write true"):
+        opened(data, same_view=said)
+
+
 def test_pairs_are_read_and_scored_without_depth(data: Path) -> None:
     for path in (data / "depth_raw").iterdir():
         path.unlink()
@@ -98,3 +115,22 @@ def test_the_fingerprint_knows_what_a_manifest_adds_to_the_truth(data: Path) -> 
     others = {opened(data, depth_unit_m=0.002).fingerprint(), opened(data, pairs=[PAIR]).fingerprint()}
     others.add(opened(data, pairs=[PAIR | {"nearer": "a"}]).fingerprint())
     assert len(others - {plain}) == 3
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"fx": 0}, {"fy": -1}, {"fx": float("nan")}, {"cx": float("inf")}, {"fy": 10**400}, {"fx": None}, {"cy": "x"}],
+)
+def test_a_camera_that_is_none_is_refused(changed: dict[str, Any], data: Path) -> None:
+    camera = {"fx": 500, "fy": 500, "cx": 16, "cy": 12} | changed
+    with pytest.raises(
+        InputError, match=r"manifest\.json: the intrinsics of frame 0001 are not fx, fy, cx, cy in pixels"
+    ):
+        opened(data, intrinsics=camera)
+
+
+def test_the_key_that_stands_for_two_is_refused(data: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"manifest\.json: frame 0001 has the key 'condition'.* Write 'place' and 'light'"
+    ):
+        opened(data, condition="indoor")

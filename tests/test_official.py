@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lpcv.cli import run as run_cli
-from lpcv.data.frame import Frame, Record
+from lpcv.data.frame import Frame, Intrinsics, Record
 from lpcv.data.images import write_png
 from lpcv.evaluate.frame_score import FrameScore, mean_score
 from lpcv.evaluate.official import GEOMETRY, METRICS, OFFICIAL, score_frame
-from lpcv.evaluate.pointcloud import Distances, cloud_of, official_rays, pixel_rays
+from lpcv.evaluate.pointcloud import Distances, cloud_of, frame_rays, official_rays, pixel_rays
 
 Array = npt.NDArray[Any]
 Case = tuple[Array, Array, Array]
@@ -254,7 +254,7 @@ def test_a_negative_prediction_has_no_logarithm() -> None:
 
 @pytest.mark.parametrize(
     ("row", "words"),
-    [([0.3, np.inf, 0.3, 0.4], "infinite values"), ([-0.5, 0.5, -0.5, 0.5], "median is 0")],
+    [([0.3, np.inf, 0.3, 0.4], "infinite values"), ([-0.5, 0.5, -0.5, 0.5], "median is too near to 0")],
 )
 def test_reasons_say_what_is_wrong(row: list[float], words: str) -> None:
     depth, levels = surface(3, 4)
@@ -366,3 +366,27 @@ def test_the_truth_is_perfect_under_the_geometry_protocol(depth: Array, levels: 
     score = partial(GEOMETRY.score, frame_of(depth, levels))
     assert score(depth, "depth_m").values == PERFECT
     assert score(depth * np.float32(2.0**power), "relative_depth").values == PERFECT
+
+
+def test_a_turned_prediction_is_scored_and_told() -> None:
+    depth, levels = np.full((6, 8), 2, np.float32), np.full((6, 8), 2, np.uint8)
+    turned = score_frame("x", np.ones((8, 6), np.float32), depth, levels)
+    assert turned.values["f_score"] == 100
+    assert turned.remarks == {"f_score": "the prediction is 6x8 and the truth 8x6: transposed or cropped?"}
+    assert score_frame("x", np.ones((12, 16), np.float32), depth, levels).remarks == {}
+
+
+def test_the_geometry_is_that_of_the_frames_own_camera() -> None:
+    """One pixel of depth 2 m moved by 1 m along its ray: the distance is the ray's length, which the camera gives."""
+    depth, levels = np.zeros((2, 2), np.float32), np.full((2, 2), 2, np.uint8)
+    depth[:] = 1.0
+    for record, corner in ((Record(), None), (Record(intrinsics=Intrinsics(1.0, 1.0, 0.0, 0.0)), (1.0, 1.0, 1.0))):
+        frame = Frame("x", np.zeros((2, 2, 3), np.uint8), depth, levels, record)
+        rays, _ = frame_rays(frame, (2, 2))
+        assert corner is None or tuple(rays[3]) == corner
+        moved = depth.copy()
+        moved[1, 1] = 2.0  # the median stays 1
+        there = min(float(np.linalg.norm(2 * rays[3] - ray)) for ray in rays)
+        back = min(float(np.linalg.norm(rays[3] - point)) for point in (*rays[:3], 2 * rays[3]))
+        scored = GEOMETRY.score(frame, moved, "relative_depth")
+        assert scored.values["chamfer_m"] == pytest.approx((there + back) / 4, rel=1e-5)

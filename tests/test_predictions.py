@@ -18,6 +18,7 @@ from lpcv import cli, files
 from lpcv.data.folder import open_folder
 from lpcv.data.images import write_png
 from lpcv.errors import InputError, MissingStepError
+from lpcv.evaluate.baseline import ConstantDepth
 from lpcv.evaluate.kinds import KINDS
 from lpcv.evaluate.official import score_frame
 from lpcv.evaluate.predictions import OnnxModel, PredictionFolder, open_source, read_prediction
@@ -119,6 +120,7 @@ GOOD = bytes_of(np.ones((4, 5), np.float32))
 UNREADABLE: dict[str, bytes] = {
     "pickled": bytes_of(np.array([{"a": 1}], object)),
     "ints": bytes_of(np.ones((4, 5), np.int64)),
+    "long_doubles": bytes_of(np.ones((4, 5), np.longdouble)),
     "bools": bytes_of(np.ones((4, 5), np.bool_)),
     "complex": bytes_of(np.ones((4, 5), np.complex64)),
     "one_dimension": bytes_of(np.ones(20, np.float32)),
@@ -195,8 +197,10 @@ def test_a_folder_is_what_it_says_else_what_is_claimed_else_relative_depth(
     if described:
         (small_predictions / "predictions.json").write_text(json.dumps({"kind": described}))
     if described and claimed not in (None, described):
-        with pytest.raises(InputError, match=f"says that .* holds {described}, not {claimed}. Leave --kind away"):
+        with pytest.raises(InputError, match=f"says that it holds {described}, not {claimed}. Leave --kind away"):
             open_source(small_predictions, open_folder(small_frames), claimed)
+        source = open_source(small_predictions, open_folder(small_frames), claimed, insist=False)
+        assert source.kind == described
     else:
         source = open_source(small_predictions, open_folder(small_frames), claimed)
         assert source.kind == (described or claimed or "relative_depth")
@@ -329,7 +333,9 @@ def test_what_is_no_source_is_refused(
 ) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     assert run_score(tmp_path / name, small_frames) == 2
-    assert f"{name} is nothing that can be scored. Give an .onnx file, a run, or a folder" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{name} is nothing that can be scored{': it does not exist' * (name == 'nothing')}. Give an .onnx" in told
+    assert "a run, a folder of NNNN.npy, or the word `constant`." in told
 
 
 def make_run(small: Any, root: Path, *, exported_from: bytes | None, weights: bytes | None = b"weights") -> Path:
@@ -376,6 +382,110 @@ def test_a_run_keeps_its_score(small: Any, small_frames: Path, tmp_path: Path) -
     assert run_score(run, small_frames, "--json", str(tmp_path / "score.json")) == 0
     assert Run(run).score.read_bytes() == (tmp_path / "score.json").read_bytes()
     assert json.loads(Run(run).score.read_text())["source"] == str(run)
+    assert run_score(run, small_frames, "--json", str(Run(run).score)) == 0
+    assert Run(run).score.read_bytes() == (tmp_path / "score.json").read_bytes()
+    assert sorted(path.name for path in run.iterdir() if "score" in path.name) == ["score.json"]
+
+
+@pytest.mark.parametrize(
+    ("protocols", "kept"),
+    [
+        (["lpcvc-2025"], True),
+        (["lpcvc-2025-geometry"], True),
+        (["scale-invariant", "lpcvc-2025"], True),
+        (["scale-invariant"], False),
+    ],
+)
+def test_a_run_keeps_the_official_score_wherever_it_stands(
+    protocols: list[str], kept: bool, small: Any, small_frames: Path, tmp_path: Path
+) -> None:
+    run = make_run(small, tmp_path / "run", exported_from=b"weights")
+    Run(run).config.write_text(json.dumps({"inputs": {"data": str(small_frames), "frames": "0001-0002"}}))
+    words = [word for name in protocols for word in ("--protocol", name)]
+    assert run_score(run, small_frames, *words) == 0
+    assert Run(run).score.exists() == kept
+    if kept:
+        told = json.loads(Run(run).score.read_text())
+        assert (told["protocol"], told["frames_trained_on"], "beside" in told) == ("lpcvc-2025", 2, False)
+        assert run_score(run, small_frames) == 0
+        assert json.loads(Run(run).score.read_text()) == told
+
+
+def test_a_score_of_other_frames_replaces_the_runs_and_that_is_said(
+    small: Any, small_frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(small, tmp_path / "run", exported_from=b"weights")
+    assert run_score(run, small_frames) == 0
+    assert run_score(run, small_frames) == 0
+    assert "now holds" not in capsys.readouterr().err
+    assert run_score(run, small_frames, "--frames", "0001") == 0
+    said = f"{Run(run).score} now holds the score of these 1 frames; before, that of 3 others."
+    assert said in capsys.readouterr().err
+    assert [row["frame"] for row in json.loads(Run(run).score.read_text())["frames"]] == ["0001"]
+    for damaged in ("{", "[]", "3"):
+        Run(run).score.write_text(damaged)
+        assert run_score(run, small_frames) == 0
+        assert json.loads(Run(run).score.read_text())["frames_scored"] == 3
+
+
+def test_two_different_scores_do_not_go_into_one_file(
+    small: Any, small_frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(small, tmp_path / "run", exported_from=b"weights")
+    options = ["--protocol", "scale-invariant", "--protocol", "lpcvc-2025", "--json", str(Run(run).score)]
+    assert run_score(run, small_frames, *options) == 2
+    assert "--json and The run's own score both write to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("of", ["run", "exported model", "constant"])
+def test_a_kind_that_contradicts_the_source_is_refused(
+    of: str, small: Any, small_frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(small, tmp_path / "run", exported_from=b"weights")
+    source = {"run": str(run), "exported model": str(Run(run).model), "constant": "constant"}[of]
+    words = ["score", source, "--data", str(small_frames), "--kind"]
+    assert cli.run([*words, "depth_m"]) == 2
+    assert " says that it holds relative_depth, not depth_m. Leave --kind away." in capsys.readouterr().err
+    assert not Run(run).score.exists()
+    assert cli.run([*words, "relative_depth"]) == 0
+
+
+def test_a_cloud_is_told_the_kind(
+    small_frames: Path, small_predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["cloud", str(small_predictions), "--data", str(small_frames), "--frame", "0001", "--kind"]
+    assert cli.run([*words, "affine_inverse_depth", "--out", str(tmp_path / "a.ply")]) == 2
+    assert "The prediction is affine_inverse_depth" in capsys.readouterr().err
+    assert cli.run([*words, "depth_m", "--out", str(tmp_path / "a.ply")]) == 0
+    words[1] = "constant"
+    assert cli.run([*words, "relative_depth", "--out", str(tmp_path / "b.ply")]) == 0
+
+
+def test_the_word_constant_is_a_source_and_a_folder_may_have_its_name(
+    small: Any, small_frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small.write_predictions(tmp_path / "constant")
+    labels = {}
+    for source in ("constant", "./constant"):
+        assert cli.run(["score", source, "--data", str(small_frames), "--json", "score.json"]) == 0
+        labels[source] = json.loads(Path("score.json").read_text())["source"]
+    assert labels == {"constant": "constant depth", "./constant": "constant"}
+    assert isinstance(open_source("constant", open_folder(small_frames)), ConstantDepth)
+    assert isinstance(open_source(Path("constant"), open_folder(small_frames)), PredictionFolder)
+
+
+def test_the_hash_of_a_model_is_its_files(small: Any, tmp_path: Path) -> None:
+    alone = small.write_model(tmp_path / "alone.onnx")
+    assert OnnxModel.open(alone).sha256() == files.sha256_file(alone)
+    model = small.write_model(tmp_path / "m.onnx", op="weights")
+    weights, before = tmp_path / "m.onnx.data", OnnxModel.open(model).sha256()
+    assert before not in (files.sha256_file(model), files.sha256_file(weights))
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert OnnxModel.open(model).sha256() != before
+    weights.write_bytes(content)
+    assert OnnxModel.open(model).sha256() == before
 
 
 def test_a_model_file_inside_a_run_is_scored_alone(small: Any, small_frames: Path, tmp_path: Path) -> None:

@@ -20,10 +20,13 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lpcv.data.folder import open_folder
 from lpcv.data.frame import Frame, PointPair, Record
+from lpcv.data.images import write_png
 from lpcv.errors import UnknownNameError
+from lpcv.evaluate.breakdown import BANDS, LEVELS
 from lpcv.evaluate.cli import protocols as command
-from lpcv.evaluate.field import valid_pixels
+from lpcv.evaluate.field import MEASURES, valid_pixels
 from lpcv.evaluate.metrics import FACTS
 from lpcv.evaluate.official import GEOMETRY, OFFICIAL
 from lpcv.evaluate.protocols import (
@@ -41,7 +44,8 @@ from lpcv.evaluate.protocols import (
 Array = npt.NDArray[Any]
 ROOT = Path(__file__).resolve().parent.parent
 FIELD = [name for name in PROTOCOLS if not name.startswith("lpcvc") and name != "diw"]
-OF_ANY_SIZE = [name for name in FIELD if not name.startswith(("nyuv2", "kitti-eigen-crop"))]
+OF_ANY_SIZE = [name for name in FIELD if not name.startswith(("nyuv2", "kitti-eigen-crop", "make3d"))]
+SMALL = [name for name in FIELD if not name.startswith(("nyuv2", "kitti-eigen-crop"))]  # quick enough for hypothesis
 
 
 def scene(height: int, width: int, seed: int = 0, far: float = 9.0) -> Frame:
@@ -58,10 +62,10 @@ def truth_of(frame: Frame) -> Array:
     return frame.depth_m
 
 
-def frame_for(name: str, seed: int = 0) -> Frame:
+def frame_for(name: str, seed: int = 0, far: float = 9.0) -> Frame:
     """A small frame that the protocol's crop takes."""
-    size = {"nyuv2": (480, 640), "kitti-eigen-crop": (352, 1216)}
-    return scene(*next((size[each] for each in size if name.startswith(each)), (60, 90)), seed)
+    size = {"nyuv2": (480, 640), "kitti-eigen-crop": (352, 1216), "make3d": (55, 305)}
+    return scene(*next((size[each] for each in size if name.startswith(each)), (60, 90)), seed, far)
 
 
 def guess(frame: Frame, height: int, width: int, seed: int = 1) -> Array:
@@ -87,7 +91,7 @@ def at(values: Grid, y: float, x: float) -> float:
 
 
 def resized(values: Grid, height: int, width: int, way: str) -> Grid:
-    tall, wide = len(values) / height, len(values[0]) / width
+    tall, wide = 1 / (height / len(values)), 1 / (width / len(values[0]))  # OpenCV's rounding: whole numbers matter
     if way == "nearest":
         return [[values[int(y * tall)][int(x * wide)] for x in range(width)] for y in range(height)]
     return [[at(values, (y + 0.5) * tall - 0.5, (x + 0.5) * wide - 0.5) for x in range(width)] for y in range(height)]
@@ -143,16 +147,18 @@ GARG_60_90 = range(24, 59), range(3, 86)  # 0.408 x 60 = 24.5, 0.992 x 60 = 59.5
 ORACLES = {
     "kitti-eigen": (*GARG_60_90, (1e-3, 80.0), 80.0, "bilinear"),
     "kitti-eigen-benchmark": (range(60), range(90), (0.0, math.inf), 80.0, "bilinear"),
-    "make3d": (range(18, 41), range(90), (0.0, 70.0), 70.0, "nearest"),  # 17/55 x 60 = 18.5, 38/55 x 60 = 41.5
+    "kitti-eigen-benchmark-metric": (range(60), range(90), (0.0, math.inf), math.inf, "bilinear"),
+    "make3d": (range(17, 38), range(305), (0.0, 70.0), 70.0, "nearest"),
 }
 
 
 @pytest.mark.parametrize("size", [(60, 90), (24, 36), (75, 80)], ids=str)
-@pytest.mark.parametrize("name", [name for name in FIELD if name.startswith(tuple(ORACLES)) and name in OF_ANY_SIZE])
+@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith(tuple(ORACLES))])
 def test_equals_the_oracle(name: str, size: tuple[int, int]) -> None:
-    benchmark = next(each for each in sorted(ORACLES, key=len, reverse=True) if name.startswith(each))
-    rows, columns, bounds, cap, way = ORACLES[benchmark]
-    frame = scene(60, 90, far=110.0)  # truth and predictions beyond every cap
+    longest = next(each for each in sorted(ORACLES, key=len, reverse=True) if name.startswith(each))
+    rows, columns, bounds, cap, way = ORACLES[longest]
+    benchmark = longest.removesuffix("-metric")
+    frame = frame_for(name, far=110.0)  # truth and predictions beyond every cap
     pred = guess(frame, *size) * (7 if name.endswith("-metric") else 1)
     align = name.removeprefix(benchmark).removeprefix("-") or "median"
     expected = oracle(truth_of(frame).tolist(), pred.tolist(), align, rows, columns, bounds, cap, way)
@@ -177,7 +183,7 @@ def test_equals_the_oracle(name: str, size: tuple[int, int]) -> None:
         (KITTI_EIGEN_CROP, (352, 1216), 117, 320, 43, 1171),  # 117.02, 321.6, 43.7, 1172.3 rounded down
         (KITTI_BENCHMARK, (375, 1242), 0, 374, 0, 1241),
         (MAKE3D, (55, 305), 17, 37, 0, 304),  # [17:38], make3d_dataset.py
-        (MAKE3D, (1210, 915), 374, 835, 0, 914),  # each row 22 times, each column 3 times
+        (MAKE3D, (21, 305), 0, 20, 0, 304),  # these rows alone: not cut again
         (SCALE_INVARIANT, (7, 5), 0, 6, 0, 4),
     ],
 )
@@ -198,8 +204,9 @@ def test_crops(benchmark: Any, shape: tuple[int, int], top: int, bottom: int, le
     ],
 )
 def test_ranges_of_truth_are_open(benchmark: Any, valid: list[float], invalid: list[float]) -> None:
+    shape = (55, 305) if benchmark is MAKE3D else (480, 640)
     for value in valid + invalid:
-        assert valid_pixels(np.full((480, 640), value), benchmark).any() == (value in valid), value
+        assert valid_pixels(np.full(shape, value), benchmark).any() == (value in valid), value
 
 
 def test_predictions_are_clamped_to_the_cap() -> None:
@@ -217,8 +224,115 @@ def test_a_frame_that_a_crop_does_not_fit_is_stopped_with_the_reason() -> None:
     assert set(stopped.values.values()) == {None}
     stopped = PROTOCOLS["kitti-eigen-crop-lsq-depth"].score(small, np.ones((6, 9)), "depth_m")
     assert stopped.stopped == "its truth is 90x60, and the crop is defined for 1216x352 or larger"
+    stopped = PROTOCOLS["make3d"].score(small, np.ones((6, 9)), "depth_m")
+    assert stopped.stopped == "its truth is 90x60, and the crop is defined for 305x55 or 305x21"
     stopped = PROTOCOLS["kitti-eigen"].score(flat, np.ones((6, 9)), "depth_m")
     assert str(stopped.stopped).startswith("no pixel has truth within the protocol's range and crop (Garg's")
+
+
+# Make3D as its tables have it
+
+
+def make3d_truth() -> npt.NDArray[np.uint16]:
+    """(55, 305) counts of 2 mm: 2 to 12.7 m, holes, and pixels of 80 m."""
+    row, column = np.mgrid[:55, :305]
+    counts = 1000 + 37 * row + 11 * column
+    place = 305 * row + column
+    return np.where(place % 13 == 0, 0, np.where(place % 17 == 0, 40000, counts)).astype(np.uint16)
+
+
+def make3d_prediction(height: int, width: int) -> Array:
+    """Relative depth, a fine grid on a slope, so that it matters which of its pixels are picked."""
+    row, column = np.mgrid[:height, :width]
+    return 1 + row / height + 2 * column / width + 0.3 * ((5 * row + 3 * column) % 7)
+
+
+def published(truth_m: Grid, pred: Grid) -> dict[str, float]:
+    """From the text of Godard et al.'s script: truth is rows 17 to 37, the prediction is of the cropped picture."""
+    near = resized(pred, 21, 305, "nearest")
+    places = [(y, x) for y in range(21) for x in range(305) if 0 < truth_m[y][x] < 70]
+    t, p = [truth_m[y][x] for y, x in places], [near[y][x] for y, x in places]
+    ratio = statistics.median(t) / statistics.median(p)
+    both = [(a, min(ratio * b, 70.0)) for a, b in zip(t, p, strict=True)]
+    return {
+        "abs_rel": sum(abs(a - b) / a for a, b in both) / len(both),
+        "sq_rel": sum((a - b) ** 2 / a for a, b in both) / len(both),
+        "rmse": math.sqrt(sum((a - b) ** 2 for a, b in both) / len(both)),
+        "rmse_log10": math.sqrt(sum((math.log10(a) - math.log10(b)) ** 2 for a, b in both) / len(both)),
+    }
+
+
+def make3d_folder(root: Path, picture: tuple[int, int], counts: npt.NDArray[np.uint16]) -> Frame:
+    write_png(root / "image" / "f.png", np.zeros((*picture, 3), np.uint8))
+    write_png(root / "depth_raw" / "f.png", counts)
+    row = {"frame": "f", "depth_unit_m": 0.002, "same_view": True}
+    (root / "manifest.json").write_text(json.dumps([row]))
+    return open_folder(root).frame("f")
+
+
+def test_make3d_gives_the_number_of_the_published_script(tmp_path: Path) -> None:
+    """The picture cut to 2:1 and the map to its 21 rows, as docs/protocols.md says; the literals are the script's."""
+    frame = make3d_folder(tmp_path, (213, 426), make3d_truth()[17:38])
+    pred = make3d_prediction(192, 640)
+    script = published((make3d_truth()[17:38] * 0.002).tolist(), pred.tolist())
+    literal = {"abs_rel": 0.18457408, "sq_rel": 0.32864202, "rmse": 1.48518876, "rmse_log10": 0.09505634}
+    assert script == pytest.approx(literal, rel=1e-6)
+    found = PROTOCOLS["make3d"].score(frame, pred, "relative_depth").values
+    assert {key: found[key] for key in script} == pytest.approx(script, rel=1e-6)
+
+
+def test_make3d_of_the_whole_picture_is_cut_at_55_rows(tmp_path: Path) -> None:
+    frame = make3d_folder(tmp_path, (284, 213), make3d_truth())
+    pred = make3d_prediction(284, 213)
+    near = np.array(resized(pred.tolist(), 55, 305, "nearest"))[17:38]
+    script = published((make3d_truth()[17:38] * 0.002).tolist(), near.tolist())
+    found = PROTOCOLS["make3d"].score(frame, pred, "relative_depth").values
+    assert {key: found[key] for key in script} == pytest.approx(script, rel=1e-6)
+
+
+# What is shown and broken down is what is scored
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_what_is_compared_is_what_is_scored(name: str) -> None:
+    """The error that a picture shows, averaged over the pixels that it shows, is the score."""
+    frame = frame_for(name, far=110.0)
+    pred = guess(frame, 48, 64) * 7
+    pred[5:9] = 0.0  # counted as the smallest positive one where the inverse is taken
+    protocol = PROTOCOLS[name]
+    assert protocol.compare is not None
+    shown, scored = protocol.compare(frame, pred, "depth_m"), protocol.score(frame, pred, "depth_m")
+    assert shown.truth_m.shape == shown.pred_m.shape == shown.counted.shape == truth_of(frame).shape
+    truth, found = (each[shown.counted].astype(np.float64) for each in (shown.truth_m, shown.pred_m))
+    for key in set(MEASURES) & set(protocol.metrics):
+        assert MEASURES[key](truth, found) == pytest.approx(scored.values[key], rel=1e-12), key
+    assert np.isfinite(shown.pred_m).all()  # the prediction is shown outside the crop, too
+
+
+def test_depth_bands_hold_the_pixels_that_the_protocol_counts() -> None:
+    """Half of the frame is of confidence 0 and wrong by a factor of 2: these protocols do not look at confidence."""
+    depth = np.full((60, 90), 3.0, np.float32)
+    confidence = np.full((60, 90), 2, np.uint8)
+    confidence[:, 45:] = 0
+    frame = dataclasses.replace(scene(60, 90), depth_m=depth, confidence=confidence)
+    pred = np.where(confidence == 0, 6.0, 3.0)
+    found = PROTOCOLS["kitti-eigen-benchmark-metric"].score(frame, pred, "depth_m")
+    assert found.values["abs_rel"] == 0.5
+    assert {part: numbers["abs_rel"] for part, numbers in found.parts.items()} == {
+        "truth 2-4 m": 0.5, "confidence 0": 1.0, "confidence 2": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in FIELD if "abs_rel" in PROTOCOLS[name].metrics])
+def test_the_bands_together_are_the_score(name: str) -> None:
+    frame = frame_for(name, far=110.0)
+    confidence = np.random.default_rng(0).integers(0, 3, truth_of(frame).shape, np.uint8)
+    scored = PROTOCOLS[name].score(dataclasses.replace(frame, confidence=confidence), guess(frame, 24, 36), "depth_m")
+    for names in (BANDS, LEVELS):
+        parts = [scored.parts[part] for part in names if part in scored.parts]
+        total = sum(part["pixels"] for part in parts)
+        mean = sum(part["pixels"] * part["abs_rel"] for part in parts) / total
+        assert mean == pytest.approx(scored.values["abs_rel"], rel=1e-9)
 
 
 # What is not finite is None, with a reason
@@ -258,7 +372,7 @@ def test_a_depth_of_zero_counts_as_the_smallest_positive_one() -> None:
 # Properties, each for the protocols where it holds
 
 seeds = st.integers(0, 30)
-WEAKEST_IS = {kind: [name for name in OF_ANY_SIZE if PROTOCOLS[name].weakest_kind == kind] for kind in
+WEAKEST_IS = {kind: [name for name in SMALL if PROTOCOLS[name].weakest_kind == kind] for kind in
               ("depth_m", "relative_depth", "affine_inverse_depth")}  # fmt: skip
 
 
@@ -269,20 +383,18 @@ def agree(one: Any, other: Any) -> None:
 @settings(max_examples=15, deadline=None)
 @given(seeds, st.floats(0.01, 100))
 def test_scale_does_not_matter_where_a_scale_is_fitted(seed: int, scale: float) -> None:
-    frame = scene(60, 90, seed)
-    pred = guess(frame, 24, 36, seed)
     for name in WEAKEST_IS["relative_depth"] + WEAKEST_IS["affine_inverse_depth"]:
-        score = PROTOCOLS[name].score
+        frame, score = frame_for(name, seed), PROTOCOLS[name].score
+        pred = guess(frame, 24, 36, seed)
         agree(score(frame, scale * pred, "relative_depth"), score(frame, pred, "relative_depth"))
 
 
 @settings(max_examples=15, deadline=None)
 @given(seeds, st.floats(0.05, 20), st.floats(-2, 2))
 def test_scale_and_shift_do_not_matter_under_least_squares(seed: int, scale: float, shift: float) -> None:
-    frame = scene(60, 90, seed)
-    pred = guess(frame, 24, 36, seed)
-    for name in OF_ANY_SIZE:
-        score = PROTOCOLS[name].score
+    for name in SMALL:
+        frame, score = frame_for(name, seed), PROTOCOLS[name].score
+        pred = guess(frame, 24, 36, seed)
         if name.endswith("-lsq-depth"):
             agree(score(frame, scale * pred + shift, "relative_depth"), score(frame, pred, "relative_depth"))
         if name.endswith("-lsq-inverse"):
@@ -300,9 +412,14 @@ def test_a_shift_does_matter_under_a_median_and_a_scale_without_alignment() -> N
         assert one != pytest.approx(other, rel=0.01), name
 
 
-@pytest.mark.parametrize("name", FIELD)
-def test_a_perfect_prediction_is_perfect(name: str) -> None:
-    frame = frame_for(name)
+CLAMPED_BELOW_THE_TRUTH = [name for name in FIELD if "benchmark" in name and not name.endswith("-metric")]
+
+
+@pytest.mark.parametrize(
+    ("name", "far"), [(name, 9.0) for name in FIELD] + [(n, 110.0) for n in FIELD if n not in CLAMPED_BELOW_THE_TRUTH]
+)
+def test_a_perfect_prediction_is_perfect(name: str, far: float) -> None:
+    frame = frame_for(name, far=far)
     perfect = np.where(truth_of(frame) > 0, truth_of(frame), 1.0).astype(np.float64)
     for kind in ("depth_m",) if name.endswith("-metric") else ("depth_m", "relative_depth"):
         scored = PROTOCOLS[name].score(frame, perfect * (3 if kind == "relative_depth" else 1), kind)
@@ -312,6 +429,25 @@ def test_a_perfect_prediction_is_perfect(name: str) -> None:
         scored = PROTOCOLS[name].score(frame, 5 / perfect - 0.2, "affine_inverse_depth")
         assert scored.values["abs_rel"] == pytest.approx(0, abs=1e-9)
         assert scored.alignment == pytest.approx({"scale": 0.2, "shift": 0.04})
+
+
+@pytest.mark.parametrize("name", CLAMPED_BELOW_THE_TRUTH)
+def test_beyond_80_m_even_a_perfect_prediction_is_not_as_monodepth2_clamps_it(name: str) -> None:
+    frame = frame_for(name, far=110.0)
+    perfect = np.where(truth_of(frame) > 0, truth_of(frame), 1.0).astype(np.float64)
+    error = PROTOCOLS[name].score(frame, perfect, "depth_m").values["abs_rel"]
+    beyond = np.maximum(perfect - 80, 0) / perfect
+    assert error == pytest.approx(beyond[truth_of(frame) > 0].mean())
+
+
+def test_nothing_is_clamped_from_above_where_kittis_server_ranks() -> None:
+    frame = dataclasses.replace(scene(60, 90), depth_m=np.full((60, 90), 85, np.float32))
+    score = PROTOCOLS["kitti-eigen-benchmark-metric"].score
+    assert score(frame, np.full((60, 90), 85.0), "depth_m").values["irmse"] == 0.0
+    assert score(frame, np.full((60, 90), 170.0), "depth_m").values["abs_rel"] == 1.0
+    spoiled = score(frame, np.where(np.arange(90) < 1, np.inf, np.full((60, 90), 85.0)), "depth_m")
+    assert spoiled.values["abs_rel"] is None
+    assert spoiled.reasons["abs_rel"] == "the prediction holds infinite values"
 
 
 @pytest.mark.parametrize("name", [*FIELD, "diw"])

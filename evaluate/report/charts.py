@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 WIDTH, HEIGHT = 640, 250
-LEFT, RIGHT, TOP, BASE = 46, 626, 28, 204  # the plot's edges; below the base stand the axis' numbers and its label
+# The plot's edges; below the base stand the axis' numbers and its label, at the right half of the last number has room.
+LEFT, RIGHT, TOP, BASE = 46, 606, 28, 204
 FEWEST_BINS, MOST_BINS = 8, 32
 FAR_OUT = 10  # so many widths of the middle half above it, a value goes into the last, open bin
 NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -25,7 +26,9 @@ class Bins:
 
 
 @dataclass(frozen=True)
-class Bar:
+class Column:
+    """Of one bin, as it is drawn; title: what a mouse over it is told."""
+
     x: float
     y: float
     width: float
@@ -48,7 +51,7 @@ class Histogram:
 
     label: str
     told: str
-    bars: tuple[Bar, ...]
+    columns: tuple[Column, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     mean: Tick | None
@@ -77,24 +80,24 @@ def histogram(
     def y_of(count: float) -> float:
         return round(BASE - count / tallest * (BASE - TOP), 1)
 
-    def bar(left: float, right: float, count: int, what: str) -> Bar:
+    def column(left: float, right: float, count: int, what: str) -> Column:
         x, width = x_of(left), max(x_of(right) - x_of(left) - 1, 0.5)
-        return Bar(x + 0.5, y_of(count), round(width, 1), round(BASE - y_of(count), 1), f"{what}: {_frames(count)}")
+        return Column(x + 0.5, y_of(count), round(width, 1), round(BASE - y_of(count), 1), f"{what}: {_frames(count)}")
 
-    bars = [
-        bar(left, right, count, f"{left:g} to {right:g}")
+    columns = [
+        column(left, right, count, f"{left:g} to {right:g}")
         for left, right, count in zip(bins.edges, bins.edges[1:], bins.counts, strict=False)
     ]
     x_ticks = [Tick(x_of(value), f"{value:g}") for value in _ticks(low, high)]
     if bins.beyond:
-        bars.append(bar(high + step, end, bins.beyond, f"above {high:g}"))
+        columns.append(column(high + step, end, bins.beyond, f"above {high:g}"))
         clear_of_it = [tick for tick in x_ticks if tick.at < x_of(high) - 20]
         x_ticks = [*clear_of_it, Tick(x_of(high + 1.5 * step), f"> {high:g}")]
     y_step = max(1, round(nice_step(tallest, 4)))
     return Histogram(
         label=label,
         told=_told(values, mean),
-        bars=tuple(bars),
+        columns=tuple(columns),
         x_ticks=tuple(x_ticks),
         y_ticks=tuple(Tick(y_of(count), str(count)) for count in range(0, tallest + 1, y_step)),
         mean=None if mean is None else Tick(x_of(mean), f"mean {mean:.4g}"),

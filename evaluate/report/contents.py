@@ -10,18 +10,19 @@ from ..breakdown import GroupMean, labels_of
 from ..frame_score import FrameScore
 from ..kinds import MEANINGS
 from ..metrics import FACTS
+from ..numbers import number
 from ..result import Score
-from ..show import remarks
+from ..show import count, remarks
 from ..statistics import METHOD, Interval
 from .charts import Histogram, histogram
-from .pictures import Bar, Pictures, Tile
+from .pictures import ColourBar, Pictures, Tile
 
 NOTHING = "–"  # noqa: RUF001
 Cells = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Fact:
+class Headline:
     """One of the large numbers at the top."""
 
     what: str
@@ -90,13 +91,13 @@ class Contents:
     data: str
     frames_total: str
     trained_on: int | None
-    facts: tuple[Fact, ...]
+    headlines: tuple[Headline, ...]
     summaries: tuple[Summary, ...]
     stopped: tuple[FrameScore, ...]
     charts: tuple[Histogram, ...]
     breakdowns: tuple[Breakdown, ...]
     pictures_note: str
-    bars: tuple[Bar, ...]
+    bars: tuple[ColourBar, ...]
     rows: tuple[PictureRow, ...]
     metrics: tuple[tuple[str, str], ...]
     has_conditions: bool
@@ -118,7 +119,7 @@ def contents_of(score: Score, frames: FrameFolder, pictures: Pictures) -> Conten
         data=str(frames.root),
         frames_total=count(len(score.frames), "frame"),
         trained_on=score.trained_on,
-        facts=_facts(score),
+        headlines=_headlines(score),
         summaries=tuple(_summary(each) for each in (score, *score.beside)),
         stopped=score.stopped,
         charts=_charts(score),
@@ -151,31 +152,21 @@ def worst_first(score: Score) -> list[FrameScore]:
 
 
 def shown(key: str, value: float | None) -> str:
-    """A metric's value as the page shows it: two decimals of a percentage, four of everything else."""
-    if value is None:
-        return NOTHING
-    if FACTS[key].unit.startswith("of 100"):
-        return f"{value:.2f}"
-    return f"{value:.1e}" if 0 < abs(value) < 5e-5 or abs(value) >= 1e7 else f"{value:.4f}"
+    return number(key, value, NOTHING)
 
 
-def count(number: int, noun: str) -> str:
-    """ "1 frame", "2,000 frames"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _facts(score: Score) -> tuple[Fact, ...]:
+def _headlines(score: Score) -> tuple[Headline, ...]:
     key = score.protocol.ranks
     interval = score.intervals.get(key)
     spread = f"95 % interval {_interval(key, interval)}; " if interval else ""
     stopped = f"{len(score.stopped)} without a score" if score.stopped else "every frame has a score"
-    facts = [
-        Fact(f"mean {key}", shown(key, score.mean.values[key]), f"{spread}{_meaning(key)}"),
-        Fact("frames scored", f"{len(score.frames) - len(score.stopped):,}", stopped),
+    headlines = [
+        Headline(f"mean {key}", shown(key, score.mean.values[key]), f"{spread}{_meaning(key)}"),
+        Headline("frames scored", f"{len(score.frames) - len(score.stopped):,}", stopped),
     ]
     if score.trained_on is not None:
-        facts.append(Fact("frames trained on", f"{score.trained_on:,}", "by folder and name"))
-    return tuple(facts)
+        headlines.append(Headline("frames trained on", f"{score.trained_on:,}", "by folder and name"))
+    return tuple(headlines)
 
 
 def _summary(score: Score) -> Summary:

@@ -5,29 +5,23 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ...console import track
-from ...contract import CURRENT as CONTRACT
 from ...data.folder import FrameFolder
-from ...data.frame import Frame, Rgb
+from ...data.frame import Rgb
 from ...data.pictures import Scale, signed_scale
-from ...data.resize import nearest, picture
+from ...data.resize import picture
 from ..contact import SCALE_PERCENTILE
 from ..frame_score import FrameScore
-from ..kinds import as_inverse_depth
-from ..official import align
 from ..predictions import Source
-from ..protocol import Protocol
+from ..protocol import Comparison, Protocol
 
 MOST_WIDE_PX = 640
 JPEG_QUALITY = 85
 BAR_STEPS = 256
-BEYOND_M = 1e6
 
 
 @dataclass(frozen=True)
@@ -40,8 +34,8 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A colour bar: its colours from low to high as a picture, and what is written at its low, middle and high end."""
+class ColourBar:
+    """Its colours from low to high as a picture, and what is written at its low, middle and high end."""
 
     kind: str
     title: str
@@ -56,105 +50,56 @@ class Pictures:
     """Frame -> its tiles, in the order given; the two bars that hold for every row; what a reader must know of them."""
 
     rows: Mapping[str, tuple[Tile, ...]]
-    bars: tuple[Bar, ...]
+    bars: tuple[ColourBar, ...]
     note: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Truth at its own resolution; truth and prediction on the prediction's grid, metres; which pixels are valid."""
-
-    rgb: Rgb
-    own_truth_m: npt.NDArray[np.float32]
-    own_valid: npt.NDArray[np.bool_]
-    truth_m: npt.NDArray[np.float32]
-    pred_m: npt.NDArray[Any]
-    valid: npt.NDArray[np.bool_]
 
 
 def draw(source: Source, frames: FrameFolder, protocol: Protocol, scored: Sequence[FrameScore]) -> Pictures:
     """The tiles of these frames, in their order; none where the protocol compares no depth.
 
-    Depth is painted from 0 to the 98th percentile of all valid truth shown, the error from minus to plus a quarter of
-    that. Truth and error are grey where the protocol trusts no measurement, every map where a value is not finite.
+    Truth, prediction and error are what the protocol compares, on the grid on which it does so. Depth is painted from 0
+    to the 98th percentile of all truth that counts, the error from minus to plus a quarter of that. Truth and error are
+    grey where no pixel counts, every map where a value is not finite.
     """
     if not scored:
         return Pictures({}, (), "There is no frame with a score to be shown.")
-    if "depth" not in protocol.needs:
+    if protocol.compare is None:
         return Pictures({}, (), "This protocol compares no depth in metres, so there is nothing to show.")
-    pairs: dict[str, Pair] = {}
+    pairs: dict[str, tuple[Rgb, Comparison]] = {}
     for score in track(scored, "drawing the worst frames", len(scored)):
         frame = frames.frame(score.frame)
-        pairs[score.frame] = _pair(frame, source.predict(frame.name, frame.rgb), source.kind, protocol, score)
-    seen = np.concatenate([pair.own_truth_m[pair.own_valid] for pair in pairs.values()])
-    far = float(np.percentile(seen, SCALE_PERCENTILE)) if seen.size else 1.0  # no valid truth: all of it is grey
+        pairs[score.frame] = frame.rgb, protocol.compare(frame, source.predict(frame.name, frame.rgb), source.kind)
+    seen = np.concatenate([pair.truth_m[pair.counted] for _, pair in pairs.values()])
+    far = float(np.percentile(seen, SCALE_PERCENTILE)) if seen.size else 1.0  # no truth that counts: all of it is grey
     depth, error = Scale(0.0, far, "m"), signed_scale(far / 4, "m")
-    rows = {name: _tiles(pair, depth, error) for name, pair in pairs.items()}
-    return Pictures(rows, (_bar(depth), _bar(error)), _note(protocol, scored))
+    rows = {name: _tiles(rgb, pair, depth, error) for name, (rgb, pair) in pairs.items()}
+    return Pictures(rows, (_bar(depth), _bar(error)), _note(protocol, pairs))
 
 
-def _note(protocol: Protocol, scored: Sequence[FrameScore]) -> str:
-    told = f"Predictions are in metres as the protocol aligned them: {protocol.alignment}."
-    if loose := [score.frame for score in scored if not _is_aligned(protocol, score)]:
-        told += f" It has no alignment for {', '.join(loose)}: there the official one is tried, one ratio of medians."
+def _note(protocol: Protocol, pairs: Mapping[str, tuple[Rgb, Comparison]]) -> str:
+    told = f"Predictions are in metres as the protocol aligned and clamped them: {protocol.alignment}."
+    if lost := [name for name, (_, pair) in pairs.items() if not np.isfinite(pair.pred_m).any()]:
+        told += f" It gives {', '.join(lost)} no depth in metres: these predictions are grey."
     return f"{told} One colour scale holds for every row. Click a picture to enlarge it."
 
 
-def _is_aligned(protocol: Protocol, score: FrameScore) -> bool:
-    return protocol.weakest_kind == "depth_m" or "scale" in score.alignment
-
-
-def _pair(frame: Frame, prediction: npt.NDArray[Any], kind: str, protocol: Protocol, score: FrameScore) -> Pair:
-    assert frame.depth_m is not None  # the protocol's `needs` saw to it
-    confidence = frame.confidence
-    if confidence is None or "confidence" not in protocol.needs:  # a measurement is trusted as it is
-        confidence = np.full(frame.depth_m.shape, CONTRACT.cloud_confidence, np.uint8)
-    valid = (confidence >= CONTRACT.pixel_confidence) & (frame.depth_m > 0)
-    size = (prediction.shape[1], prediction.shape[0])
-    if _is_aligned(protocol, score):
-        pred_m = _in_metres(prediction, kind, protocol, score.alignment)
-    elif kind == "affine_inverse_depth":  # no depth without a fitted shift
-        pred_m = np.full(prediction.shape, np.nan)
-    else:
-        pred_m = align(prediction, frame.depth_m, confidence).pred_m
-    return Pair(
-        rgb=frame.rgb,
-        own_truth_m=frame.depth_m,
-        own_valid=valid,
-        truth_m=nearest(frame.depth_m, size),
-        pred_m=pred_m,
-        valid=nearest(valid.astype(np.uint8), size) > 0,
-    )
-
-
-def _in_metres(
-    prediction: npt.NDArray[Any], kind: str, protocol: Protocol, fitted: Mapping[str, float]
-) -> npt.NDArray[Any]:
-    """(H, W) metres with the parameters that the protocol fitted, in the space that it names."""
-    scale, shift = fitted.get("scale", 1.0), fitted.get("shift", 0.0)
-    if protocol.aligned_in != "inverse depth":
-        return scale * prediction + shift
-    inverse = scale * as_inverse_depth(prediction, kind) + shift
-    return 1 / np.maximum(inverse, 1 / BEYOND_M)  # at 0 and below it is farther than anything
-
-
-def _tiles(pair: Pair, depth: Scale, error: Scale) -> tuple[Tile, ...]:
+def _tiles(rgb: Rgb, pair: Comparison, depth: Scale, error: Scale) -> tuple[Tile, ...]:
     with np.errstate(invalid="ignore"):  # a prediction may hold infinities: not finite is painted grey
         difference = pair.pred_m - pair.truth_m
     return (
-        Tile("rgb", "RGB", photo_uri(pair.rgb)),
-        Tile("depth", "truth", map_uri(depth.paint(pair.own_truth_m, pair.own_valid))),
+        Tile("rgb", "RGB", photo_uri(rgb)),
+        Tile("depth", "truth", map_uri(depth.paint(pair.truth_m, pair.counted))),
         Tile("depth", "prediction", map_uri(depth.paint(pair.pred_m))),
-        Tile("error", "prediction − truth", map_uri(error.paint(difference, pair.valid))),  # noqa: RUF001
+        Tile("error", "prediction − truth", map_uri(error.paint(difference, pair.counted))),  # noqa: RUF001
     )
 
 
-def _bar(scale: Scale) -> Bar:
+def _bar(scale: Scale) -> ColourBar:
     ramp = scale.paint(np.linspace(scale.low, scale.high, BAR_STEPS, dtype=np.float32)[None])
     middle, most = (scale.low + scale.high) / 2, f"{scale.high:.3g} {scale.unit}"
     if scale.low < 0:
-        return Bar("error", "prediction − truth", map_uri(ramp), f"≤ −{most}", "0", f"≥ +{most}")  # noqa: RUF001
-    return Bar("depth", "depth", map_uri(ramp), f"{scale.low:.3g}", f"{middle:.3g}", f"≥ {most}")
+        return ColourBar("error", "prediction − truth", map_uri(ramp), f"≤ −{most}", "0", f"≥ +{most}")  # noqa: RUF001
+    return ColourBar("depth", "depth", map_uri(ramp), f"{scale.low:.3g}", f"{middle:.3g}", f"≥ {most}")
 
 
 def photo_uri(rgb: Rgb) -> str:
