@@ -16,9 +16,11 @@ from .images import IMAGE_SUFFIXES, read_rgb
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
 
 
-def count(path: Path) -> int | None:
-    """How many pictures `pictures` will yield, where that is known beforehand."""
-    return len(open_folder(path)) if path.is_dir() else None if path.suffix.lower() in VIDEO_SUFFIXES else 1
+def names(path: Path) -> tuple[str, ...] | None:
+    """The names under which `pictures` will yield, where they are known beforehand: of a video they are not."""
+    if path.is_dir():
+        return open_folder(path).names
+    return None if path.suffix.lower() in VIDEO_SUFFIXES else (path.stem,)
 
 
 def pictures(path: Path) -> Iterator[tuple[str, Rgb]]:

@@ -59,13 +59,14 @@ def score(
 ) -> None:
     """Score SOURCE with the organisers' own definition.
 
-    SOURCE is an .onnx file, a run, a folder of NNNN.npy, or the word `constant`. Each mean has its 95 % interval and
-    is broken down by place and light, depth and confidence. --protocol scores by others, beside the official one or
-    instead; --report shows the worst frames.
+    SOURCE is an .onnx file, a run, a folder of NNNN.npy, the id of a job of `lpcv infer`, or the word `constant`. Each
+    mean has its 95 % interval and is broken down by place and light, depth and confidence. --protocol scores by others,
+    beside the official one or instead; --report shows the worst frames.
 
     \b
     lpcv score runs/mine --data datasets/val --json score.json
     lpcv score predictions/ --data datasets/val --report report/
+    lpcv score jgzr4x9o5 --data datasets/val
     lpcv score model.onnx --data datasets/val --protocol lpcvc-2025-geometry
     lpcv score predictions/ --data datasets/nyu --protocol nyuv2-lsq-inverse --kind affine_inverse_depth
     A run's newest official score, of whichever frames, is also kept in RUN/score.json, which `lpcv package` packs. A
@@ -77,13 +78,16 @@ def score(
     from ..files import demand_writable
     from ..machine import usable_cores
     from .contact import MOST_ROWS, contact_sheet
+    from .jobs import frames_given
     from .journal import Journal
+    from .kept import keep_official, kept_in, with_training
     from .kinds import demand_kind
+    from .numbers import count
     from .official import OFFICIAL, on_device
     from .predictions import open_source
     from .protocols import chosen
     from .report.page import FILE_NAME, write_report
-    from .score import demand_needs, keep_official, kept_in, score_source, with_training
+    from .score import demand_needs, score_source
     from .show import show
 
     protocols = tuple(on_device(protocol, device) for protocol in chosen(names))
@@ -94,6 +98,7 @@ def score(
     written = {"--json": json_file, "--csv": csv_file, "--sheet": sheet, "--report": page, "The run's own score": kept}
     demand_writable(written, pictures=["--sheet"])
     folder = select(open_folder(data, with_depth=any("depth" in each.needs for each in protocols)), frames)
+    folder = frames_given([source], folder)
     opened = open_source(source, folder, kind, threads=1)
     if sheet:
         demand_needs(folder, OFFICIAL)
@@ -105,7 +110,7 @@ def score(
         opened, folder, protocols, workers=workers or usable_cores(), journal=journal, group_by=group_by
     )
     scored = with_training(scored, source, folder)
-    show(scored, f"{len(folder)} frames of {data}", always_groups=group_by is not None)
+    show(scored, f"{count(len(folder), 'frame')} of {data}", always_groups=group_by is not None)
     if json_file:
         scored.write_json(json_file)
     if csv_file:
@@ -148,11 +153,12 @@ def compare(
     scatter: Path | None,
     runs: int,
 ) -> None:
-    """Compare SOURCES (.onnx, runs, folders of NNNN.npy, or the word `constant`) with the first of them.
+    """Compare SOURCES (.onnx, runs, folders of NNNN.npy, ids of jobs, or the word `constant`) with the first of them.
 
     \b
     lpcv compare runs/old runs/new --data datasets/val --scatter scatter.png
     lpcv compare constant teacher_predictions/ student.onnx --data datasets/val --json compare.json
+    lpcv compare model.onnx jgzr4x9o5 --data datasets/val
     A difference is called real where the paired 95 % bootstrap interval over frames excludes 0. The interval holds
     for one metric of one pair and for independent frames; CPU times are this machine's and nothing of a device's.
     With --json or --scatter an interrupted command goes on where it stopped when it is typed again.
@@ -166,18 +172,21 @@ def compare(
     from .compare import compared, open_sources
     from .compare_show import as_json, picture, show
     from .footprint import environment
+    from .jobs import frames_given
     from .journal import Journal
+    from .numbers import count
     from .protocols import chosen
 
     demand_writable({"--json": json_file, "--scatter": scatter}, pictures=["--scatter"])
     picked = chosen(names)
     folder = select(open_folder(data, with_depth=any("depth" in each.needs for each in picked)), frames)
+    folder = frames_given(sources, folder)
     opened = open_sources(sources, folder, picked, kind)
     out = json_file or scatter
     journals = [Journal.beside(out, source, folder, picked) for source in opened] if out else []
     models = compared(sources, opened, folder, picked, runs, workers or usable_cores(), journals)
     machine = environment()
-    show(models, machine, f"{len(folder)} frames of {data}")
+    show(models, machine, f"{count(len(folder), 'frame')} of {data}")
     if json_file:
         write_json(json_file, {"data": str(data), "frames": len(folder), **as_json(models, machine)})
         note(f"wrote {json_file}")
@@ -236,16 +245,18 @@ def cloud(
     \b
     lpcv cloud runs/mine --data datasets/val --frame 0017 --out 0017.ply
     lpcv cloud predictions/ --data datasets/val --frame 0017 --out 0017.ply --what prediction
-    SOURCE is an .onnx file, a run, a folder of NNNN.npy, or the word `constant`. Axes: x right, y down, z forward, in
-    metres. The points are the pixels that the score's clouds hold (confidence 2, or 1 where there is no 2), less the
-    holes, which the score keeps as points at the camera.
+    SOURCE is an .onnx file, a run, a folder of NNNN.npy, the id of a job, or the word `constant`. Axes: x right, y
+    down, z forward, in metres. The points are the pixels that the score's clouds hold (confidence 2, or 1 where there
+    is no 2), less the holes, which the score keeps as points at the camera.
     """
     from ..console import next_step, note, table
     from ..data.folder import open_folder
     from ..errors import InputError
     from ..files import demand_writable
     from .cloud import frame_cloud
+    from .jobs import job_of
     from .kinds import demand_kind
+    from .numbers import count
     from .ply import write_ply
     from .predictions import open_source
 
@@ -255,7 +266,8 @@ def cloud(
     whole = open_folder(data, with_depth=True)
     one = whole.subset((name,))
     # A folder may hold this frame's prediction alone; one that is paired by sorted order is paired as a whole.
-    opened = open_source(source, one if (Path(source) / f"{name}.npy").exists() else whole, kind)
+    by_name = job_of(source) or (Path(source) / f"{name}.npy").exists()
+    opened = open_source(source, one if by_name else whole, kind)
     demand_kind(opened.kind, "relative_depth", "a point cloud")
     frame = one.frame(name)
     made = frame_cloud(
@@ -269,10 +281,12 @@ def cloud(
         numbers=True,
     )
     if made.holes:
-        note(f"Left out: {made.holes} pixels without a measurement, which the score counts as points at the camera.")
+        holes = count(made.holes, "pixel")
+        note(f"Left out: {holes} without a measurement, which the score counts as points at the camera.")
     if made.not_finite:
-        note(f"Left out: {made.not_finite} pixels whose prediction is not finite.")
-    next_step(f"open {out} in MeshLab, CloudCompare or Blender")
+        note(f"Left out: {count(made.not_finite, 'pixel')} whose prediction is not finite.")
+    note(f"Open {out} in MeshLab, CloudCompare or Blender.")
+    next_step(_typed("score", source, data, [("--kind", kind), ("--report", "report")]))
 
 
 @click.command()

@@ -17,12 +17,13 @@ from . import statistics
 from .baseline import CONSTANT
 from .footprint import Footprint, footprint
 from .journal import Journal
+from .kept import with_training
 from .kinds import demand_kind
 from .metrics import FACTS
 from .predictions import OnnxModel, PredictionFolder, Source, open_source
 from .protocol import Protocol
 from .result import Score
-from .score import score_source, with_training
+from .score import score_source
 from .statistics import Difference, paired_difference
 
 BETTER, WORSE, SAME, TOO_FEW = "better", "worse", "not told apart", "too few frames to tell"

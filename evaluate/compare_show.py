@@ -185,6 +185,7 @@ def _model_json(model: Compared) -> dict[str, Any]:
     found, score = model.footprint, model.scores[0]
     return {
         "source": score.source,
+        "source_kind": score.kind,
         "source_sha256": score.source_sha256,
         "frames_trained_on": score.trained_on,
         "parameters": found.parameters if found else None,

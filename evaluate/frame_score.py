@@ -9,8 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from .numbers import count
+
 Values = Mapping[str, float | None]
-OPTIONAL = ("reasons", "remarks", "stopped", "alignment", "parts")  # fields that a row of JSON has only where needed
+OPTIONAL = (
+    "reasons",
+    "remarks",
+    "stopped",
+    "alignment",
+    "parts",
+    "other_size",
+)  # fields that a row of JSON has only where needed
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class FrameScore:
         None for a frame that was scored. A stopped frame has None for every metric.
     alignment: the parameters that were fitted, e.g. {"scale": 3.2} or {"scale": 0.4, "shift": 0.1}
     parts: part of the frame -> {"pixels": n, metric: value}, e.g. "truth 1-2 m", "confidence 2"; see breakdown.py
+    other_size: "WIDTHxHEIGHT" of the prediction, where the protocol's numbers depend on it and the contract asks for
+        another; None otherwise
     """
 
     frame: str
@@ -33,6 +44,7 @@ class FrameScore:
     stopped: str | None = None
     alignment: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    other_size: str | None = None
 
     @classmethod
     def of(cls, frame: str, measured: Mapping[str, float], why_not_finite: str, **more: Any) -> FrameScore:
@@ -67,7 +79,7 @@ def mean_score(frames: Sequence[FrameScore], metrics: Sequence[str]) -> FrameSco
     """
     scored = [frame for frame in frames if frame.stopped is None]
     if not scored:
-        reason = f"none of the {len(frames)} frames could be scored"
+        reason = "no frame could be scored"
         return FrameScore("mean", dict.fromkeys(metrics), dict.fromkeys(metrics, reason))
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
@@ -79,5 +91,7 @@ def mean_score(frames: Sequence[FrameScore], metrics: Sequence[str]) -> FrameSco
         else:
             values[key] = None
             spoiled = [frame.frame for frame in scored if frame.values[key] is None]
-            reasons[key] = f"{len(spoiled)} of {len(scored)} frames have no finite value, the first is {spoiled[0]}"
+            reasons[key] = (
+                f"no finite value in {len(spoiled)} of {count(len(scored), 'frame')}, the first is {spoiled[0]}"
+            )
     return FrameScore("mean", values, reasons)

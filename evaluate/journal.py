@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from .. import __version__
 from ..console import note
 from ..data.folder import FrameFolder
-from ..data.frame import Record
 from ..files import append_line, write_bytes
 from .frame_score import FrameScore
+from .numbers import count
 from .predictions import HashedByFrame, Source
 from .protocol import Protocol
 
@@ -68,9 +68,10 @@ class Journal:
         held = [line for line in self._lines() if line.frame in wanted]
         done = {line.frame: self._rows(line) for line in held if line.sha256 == _hash(identity(line.frame), line.rows)}
         if done:
-            note(f"{len(done)} frames are scored already ({self.path}); going on.")
+            note(f"Scored already: {count(len(done), 'frame')} ({self.path}); going on.")
         if stale := {line.frame for line in held} - set(done):
-            note(f"{len(stale)} frames in {self.path} are of another model, data or version: they are scored again.")
+            again = count(len(stale), "frame")
+            note(f"Scored again: {again} in {self.path}, of another model, data or version.")
         return done
 
     def append(self, identity: str, rows: Rows) -> None:
@@ -88,7 +89,7 @@ class Journal:
             self.path.unlink(missing_ok=True)
             return
         write_bytes(self.path, b"".join(line.raw + b"\n" for line in kept))
-        note(f"{self.path} still holds {len({line.frame for line in kept})} frames outside these.")
+        note(f"{self.path} still holds {count(len({line.frame for line in kept}), 'frame')} outside these.")
 
     def _lines(self) -> Iterator[Line]:
         try:
@@ -116,8 +117,7 @@ def identities(source: Source, frames: FrameFolder, protocols: Sequence[Protocol
     predicts = source.sha256_of if isinstance(source, HashedByFrame) else _always(source.sha256())
 
     def identity(name: str) -> str:
-        camera = frames.records.get(name, Record()).intrinsics
-        return _sha256([same, predicts(name), frames.subset((name,)).fingerprint(), camera and vars(camera)])
+        return _sha256([same, predicts(name), frames.subset((name,)).fingerprint()])
 
     return identity
 

@@ -155,8 +155,13 @@ def _score(
     del kind  # depth in metres and relative depth are scored alike: the one scale is fitted either way
     assert frame.depth_m is not None  # the protocol's `needs` saw to both
     assert frame.confidence is not None
-    rays = rays_of(frame, (prediction.shape[0], prediction.shape[1]))
-    return score_frame(frame.name, prediction, frame.depth_m, frame.confidence, rays, search)
+    height, width = prediction.shape
+    rays = rays_of(frame, (height, width))
+    score = score_frame(frame.name, prediction, frame.depth_m, frame.confidence, rays, search)
+    # Only the organisers' rays depend on the size of the map; the correct ones show the same scene at any.
+    if rays_of is not _organisers_rays or score.stopped is not None or (width, height) == CONTRACT.image_size:
+        return score
+    return replace(score, other_size=f"{width}x{height}")
 
 
 OFFICIAL = Protocol(

@@ -1,30 +1,29 @@
-"""Where predictions come from: a folder of `.npy` files, an `.onnx` model, a run that has been exported, or nowhere."""
+"""Where predictions come from: a folder of `.npy` files, an `.onnx` model, an exported run, an AI Hub job, none."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from ..console import note
 from ..contract import CURRENT as CONTRACT
 from ..data.folder import FrameFolder
 from ..data.frame import Rgb
-from ..data.resize import picture
+from ..data.model_input import contract_input
 from ..errors import InputError
-from ..files import read_json, sha256_file, sha256_files
+from ..files import sha256_file, sha256_files
 from ..onnx_session import model_files, open_session, session_metadata
+from ..prediction_folder import DESCRIPTION, described, read_prediction
 from ..runs import CHECKPOINT_KEY, Run, is_run
 from .baseline import CONSTANT, ConstantDepth
+from .jobs import job_of, predictions_of
 from .kinds import KINDS, demand_kind
+from .numbers import count
 from .protocol import Prediction
-
-DESCRIPTION = "predictions.json"  # what `lpcv predict` writes beside its predictions
 
 
 class Source(Protocol):
@@ -64,8 +63,16 @@ class PredictionFolder:
     Only where NO name matches they are paired by sorted order, as the organisers do, and that is said aloud.
     """
 
-    def __init__(self, root: Path, frames: FrameFolder, kind: str | None = None, *, insist: bool = True) -> None:
-        self.root, self.label = root, str(root)
+    def __init__(
+        self,
+        root: Path,
+        frames: FrameFolder,
+        kind: str | None = None,
+        label: str | None = None,
+        *,
+        insist: bool = True,
+    ) -> None:
+        self.root, self.label = root, label or str(root)
         self.kind = _kind(root, _described_kind(root), kind, insist)
         files = {path.stem: path for path in sorted(root.glob("*.npy"))}
         if not files:
@@ -74,7 +81,8 @@ class PredictionFolder:
         if len(missing) < len(frames):
             if missing:
                 raise InputError(
-                    f"{root} has no prediction for {len(missing)} of {len(frames)} frames, the first is {missing[0]}.",
+                    f"{root} has no prediction for {len(missing)} of {count(len(frames), 'frame')}, the first is "
+                    f"{missing[0]}.",
                     "Predict them too, or choose the frames with --frames FIRST-LAST.",
                 )
             self.files = {name: files[name] for name in frames.names}
@@ -83,7 +91,8 @@ class PredictionFolder:
             self.files = dict(zip(frames.names, files.values(), strict=True))
         else:
             raise InputError(
-                f"{root} has {len(files)} predictions for {len(frames)} frames and no name in common.",
+                f"{root} has {count(len(files), 'prediction')} for {count(len(frames), 'frame')} and no name in "
+                "common.",
                 "Name each prediction like its frame.",
             )
 
@@ -105,12 +114,11 @@ def _kind(source: Path, said: str | None, claimed: str | None, insist: bool) -> 
 
 
 def _described_kind(root: Path) -> str | None:
-    described = root / DESCRIPTION
-    if not described.exists():
+    told = described(root)
+    if told is None:
         return None
-    told = read_json(described)
-    if not isinstance(told, dict) or told.get("kind") not in KINDS:
-        raise InputError(f"{described} names no kind of prediction.", "Predict again, or remove it.")
+    if told["kind"] not in KINDS:
+        raise InputError(f"{root / DESCRIPTION} names no kind of prediction.", "Predict again, or remove it.")
     return told["kind"]
 
 
@@ -118,24 +126,6 @@ def _exported_kind(session: Any) -> str | None:
     """Of a model that `lpcv export` wrote; any other does not say."""
     metadata = session_metadata(session)
     return metadata.get("output_kind", CONTRACT.output_kind) if CHECKPOINT_KEY in metadata else None
-
-
-def read_prediction(path: Path) -> Prediction:
-    """(H, W) floating, in the dtype of the file. Raises InputError for anything else."""
-    try:
-        with path.open("rb") as stream:  # not np.load: it opens zip archives and recommends unpickling
-            stored = np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError, TokenError) as error:
-        raise InputError(f"{path} is not a readable .npy array ({error}).", "Write it with numpy.save.") from None
-    if stored.ndim == 4 and stored.shape[:2] == (1, 1):
-        stored = stored[0, 0]
-    if stored.ndim != 2 or 0 in stored.shape or stored.dtype.kind != "f" or stored.dtype.itemsize > 8:
-        raise InputError(
-            f"{path} is {stored.dtype} of shape {stored.shape}, but a prediction is float16, float32 or float64, "
-            "(1, 1, H, W) or (H, W).",
-            "Save one frame's relative depth per file.",
-        )
-    return stored
 
 
 @dataclass(frozen=True)
@@ -193,11 +183,6 @@ class OnnxModel:
         return output[0, 0]
 
 
-def contract_input(rgb: Rgb, size: tuple[int, int] = CONTRACT.image_size) -> npt.NDArray[np.float32]:
-    """(1, 3, H, W) float32 in 0 to 255, RGB: what the contract feeds a model. Another size is resized by area."""
-    return np.ascontiguousarray(picture(rgb, size).transpose(2, 0, 1)[None], np.float32)
-
-
 def open_source(
     source: str | Path,
     frames: FrameFolder,
@@ -206,9 +191,9 @@ def open_source(
     *,
     insist: bool = True,
 ) -> PredictionFolder | OnnxModel | ConstantDepth:
-    """A run, an `.onnx` file, a folder of predictions, or the word `constant`.
+    """A run, an `.onnx` file, a folder of predictions, the id of an AI Hub job, or the word `constant`.
 
-    source: the word is a text; a folder of that name is a Path, or the text "./constant"
+    source: id and word are texts; a folder of that name is a Path, or the text "./constant"
     kind: what a model or folder holds that does not say so itself; None is the contract's kind
     threads: how many one operator of a model may use
     insist: where the source says itself what it holds, another `kind` is an error; else what it says goes first
@@ -220,6 +205,9 @@ def open_source(
         constant = ConstantDepth()
         _kind(Path(CONSTANT), constant.kind, kind, insist)
         return constant
+    if job := job_of(source):
+        root, label = predictions_of(job, frames)
+        return PredictionFolder(root, frames, kind, label, insist=insist)
     path = Path(source)
     if is_run(path):
         run = Run(path)
@@ -232,5 +220,5 @@ def open_source(
         return OnnxModel.open(path, None, threads, kind, insist=insist)
     raise InputError(
         f"{path} is nothing that can be scored{'' if path.exists() else ': it does not exist'}.",
-        f"Give an .onnx file, a run, a folder of NNNN.npy, or the word `{CONSTANT}`.",
+        f"Give an .onnx file, a run, a folder of NNNN.npy, the id of an AI Hub job, or the word `{CONSTANT}`.",
     )

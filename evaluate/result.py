@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..contract import CURRENT as CONTRACT
 from ..files import write_json, write_text
 from .breakdown import GroupMean, column_interval, group_means, part_means
 from .frame_score import FrameScore, mean_score
+from .numbers import count
 from .protocol import Protocol
 from .statistics import METHOD, Interval
 
@@ -20,7 +22,8 @@ from .statistics import METHOD, Interval
 class Score:
     """The frames' scores and their mean under one protocol.
 
-    intervals: metric -> the 95 % interval of its mean; None where there is no mean, or only one frame
+    intervals: metric -> the 95 % interval of its mean; None where there is no mean, or fewer than
+        statistics.LEAST_FRAMES frames are behind it
     groups: label -> the mean of its frames; parts: part of a frame -> its means (breakdown.py)
     trained_on: how many of the frames the run was trained on; None where that is not known (no run was scored)
     beside: the same predictions under further protocols
@@ -57,8 +60,19 @@ class Score:
             group_means(frames, labels, protocol.metrics, protocol.ranks), part_means(frames),
         )  # fmt: skip
 
-    def with_beside(self, others: Sequence[Score]) -> Score:
-        return replace(self, beside=tuple(others))
+    @property
+    def size_warning(self) -> str | None:
+        """Why these numbers cannot be set beside others: predictions of another size than the contract's."""
+        sizes = [frame.other_size for frame in self.frames if frame.other_size is not None]
+        if not sizes:
+            return None
+        seen = ", ".join(dict.fromkeys(sizes))
+        width, height = CONTRACT.image_size
+        return (
+            f"the predictions of {len(sizes)} of {count(len(self.frames), 'frame')} are {seen}, and the contract asks "
+            f"for {width}x{height}: the official rays, and with them the F-Score, depend on the size, so these numbers "
+            "cannot be set beside others"
+        )
 
     @property
     def stopped(self) -> tuple[FrameScore, ...]:
@@ -84,6 +98,7 @@ class Score:
             "frames_scored": len(self.frames) - len(self.stopped),
             "frames_stopped": {frame.frame: frame.stopped for frame in self.stopped},
             "frames_trained_on": self.trained_on,
+            "size_warning": self.size_warning,
             "mean": _without_name(self.mean),
             "interval_95": {key: None if ends is None else list(ends) for key, ends in self.intervals.items()},
             "interval_method": METHOD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..console import note, result, table
-from .numbers import number, unit_and_direction, with_interval
+from .numbers import count, number, unit_and_direction, with_interval
 from .protocol import Protocol
 from .result import Score
 from .statistics import FEW_FRAMES
@@ -44,14 +44,15 @@ def told(protocol: Protocol) -> str:
 
 
 def remarks(score: Score) -> Iterator[str]:
-    """One line for each thing that must be known of these numbers: stopped frames, NaN, values that mislead."""
-    name, count = score.protocol.name, len(score.frames)
+    """One line for each thing that must be known of these numbers: size, stopped frames, NaN, values that mislead."""
+    name, of_all = score.protocol.name, f"of {count(len(score.frames), 'frame')}"
+    if score.size_warning:
+        yield f"{name}: {score.size_warning}."
     reasons: dict[str, list[str]] = {}
     for frame in score.stopped:
         reasons.setdefault(frame.stopped or "", []).append(frame.frame)
     for reason, frames in reasons.items():
-        number = f"{len(frames)} of {count} frames have NO score and are not in the mean"
-        yield f"{name}: {number} ({_some(frames)}): {reason}."
+        yield f"{name}: NO score for {len(frames)} {of_all}, left out of the mean ({_some(frames)}): {reason}."
     blamed: dict[str, list[str]] = {}
     for key, reason in score.mean.reasons.items():
         blamed.setdefault(reason, []).append(key)
@@ -68,7 +69,7 @@ def remarks(score: Score) -> Iterator[str]:
         for key, line in frame.remarks.items():
             misled.setdefault(key, []).append(f"{frame.frame}: {line}")
     for key, lines in misled.items():
-        yield f"{name}: {key} misleads in {len(lines)} of {count} frames, e.g. {lines[0]}."
+        yield f"{name}: {key} misleads in {len(lines)} {of_all}, e.g. {lines[0]}."
 
 
 def _means(scores: tuple[Score, ...], keys: list[str]) -> Iterator[tuple[str, ...]]:
@@ -103,10 +104,6 @@ def _show_parts(score: Score) -> None:
     ]
     title = "By depth and confidence (means over the frames that have them)"
     table(title, ("part", "frames", "pixels", *keys), rows, numbers=True)
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _scored_of(frames: int, stopped: int) -> str:

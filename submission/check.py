@@ -14,8 +14,8 @@ from ..console import track
 from ..contract import CURRENT as CONTRACT
 from ..data.folder import FrameFolder, spread
 from ..data.frame import Frame, Rgb
+from ..data.model_input import contract_input
 from ..errors import InputError
-from ..evaluate.predictions import contract_input
 from ..onnx_session import open_session
 from .findings import Finding, State, failures, state_of
 from .interface import COMPILED_ONCE, chosen, demand_complete, interface_findings, model_inputs, parse_model, shape_text

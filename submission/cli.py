@@ -168,11 +168,13 @@ def predict(model: str, source: Path, out: Path, colour_range: tuple[float, floa
 
     if is_run(Path(model)) or model.endswith(".onnx"):
         predictor = OnnxPredictor.open(_model_file(Path(model)))
+        made_from = predictor.model.sha256()
     else:
         from ..train.teacher import load_teacher
 
         predictor = load_teacher(model)
-    written = predict_all(predictor, source, out, colour_range)
+        made_from = predictor.source.weights_sha256
+    written = predict_all(predictor, source, out, colour_range, made_from)
     result(f"{out}: {written.pictures} predictions of {written.kind}, colours {written.low:.3g} to {written.high:.3g}")
     if written.kind != "affine_inverse_depth" and source.is_dir():
         next_step(f"lpcv score {out} --data DIR")

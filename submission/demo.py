@@ -94,7 +94,8 @@ def run_demo(out: Path, size: Size) -> Outcome:
     findings = check_model(student.model, held_out)
     note("6/7 score on held-out scenes")
     taught = out / "teacher_predictions"
-    predict_all(AtContractSize(load_teacher(str(teacher_folder))), held_out.root / IMAGE, taught)
+    labeller = load_teacher(str(teacher_folder))
+    predict_all(AtContractSize(labeller), held_out.root / IMAGE, taught, made_from=labeller.source.weights_sha256)
     sources: dict[str, Source] = {
         "constant": ConstantDepth(),
         "teacher": PredictionFolder(taught, held_out),

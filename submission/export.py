@@ -21,8 +21,8 @@ from ..console import note
 from ..contract import CURRENT as CONTRACT
 from ..data.folder import open_folder, select, spread
 from ..data.images import read_rgb
+from ..data.model_input import contract_input
 from ..errors import InputError
-from ..evaluate.predictions import contract_input
 from ..files import sha256_file, write_bytes
 from ..onnx_session import onnxruntime_version, open_session
 from ..runs import CHECKPOINT_KEY, Run

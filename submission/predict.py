@@ -23,8 +23,8 @@ from ..data.frame import Rgb
 from ..data.images import write_png
 from ..data.pictures import Scale, sheet
 from ..errors import InputError
-from ..evaluate.predictions import DESCRIPTION, OnnxModel
-from ..files import read_json, replacing, write_json
+from ..evaluate.predictions import OnnxModel
+from ..prediction_folder import describe, read_prediction, write_prediction
 
 Kind = Literal["relative_depth", "depth_m", "affine_inverse_depth"]
 Values = npt.NDArray[np.float32]
@@ -113,12 +113,18 @@ class RangeSample:
 
 
 def predict_all(
-    predictor: Predictor, source: Path, out: Path, colour_range: tuple[float, float] | None = None
+    predictor: Predictor,
+    source: Path,
+    out: Path,
+    colour_range: tuple[float, float] | None = None,
+    made_from: str | None = None,
 ) -> Predicted:
     """Write `OUT/NAME.npy`, (1, 1, h, w) float32, and `OUT/NAME.png` for every picture of `source`.
 
     colour_range: (low, high) in the kind's unit; None takes the 1st to 99th percentile over the whole set and says so.
-    Also writes `OUT/predictions.json`: kind, range and number. Each file is whole or absent.
+    made_from: SHA-256 of the model, where it is known
+    Also writes `OUT/predictions.json`: kind and names before the first prediction, model, range and number at the end.
+    Each file is whole or absent.
     Raises InputError for a source that cannot be read, a range that is none, or an `out` that would overwrite pictures.
     """
     if predictor.kind not in UNITS:
@@ -126,20 +132,23 @@ def predict_all(
     _demand_range(colour_range)
     _demand_elsewhere(source, out)
     sample, names = RangeSample(), []
-    squeezed = False
-    for name, rgb in track(inputs.pictures(source), "predicting", inputs.count(source)):
+    squeezed, all_names = False, inputs.names(source)
+    for name, rgb in track(inputs.pictures(source), "predicting", len(all_names) if all_names else None):
         squeezed = squeezed or _say_if_squeezed(name, rgb)
         values = np.asarray(predictor.predict(rgb), np.float32)
         if values.ndim != 2:
             raise ValueError(f"a predictor gives (h, w), not {values.shape}")
         if not names:
-            _claim(out, predictor.kind)
+            # An interrupted set must neither pass for depth nor for whole. The model is named at the end: until then,
+            # some of the predictions may be an earlier one's.
+            describe(out, predictor.kind, **({"frames": list(all_names)} if all_names else {}))
         sample.add(values)
-        _write_npy(out / f"{name}.npy", values[None, None])
+        write_prediction(out / f"{name}.npy", values)
         names.append(name)
     low, high = colour_range or _common_range(sample)
     _paint(out, names, low, high, predictor.kind)
-    write_json(out / DESCRIPTION, {"kind": predictor.kind, "low": low, "high": high, "pictures": len(names)})
+    made = {} if made_from is None else {"made_from": made_from}
+    describe(out, predictor.kind, frames=names, **made, low=low, high=high, pictures=len(names))
     if predictor.kind == "affine_inverse_depth":
         note("These are INVERSE depths up to scale and offset: `lpcv score` expects depth and refuses them.")
     return Predicted(len(names), predictor.kind, low, high)
@@ -154,15 +163,6 @@ def _say_if_squeezed(name: str, rgb: Rgb) -> bool:
             "it squeezed. Crop it first for a fair picture."
         )
     return squeezed
-
-
-def _claim(out: Path, kind: str) -> None:
-    """Say what kind the predictions are before the first is there: an interrupted set must not pass for depth."""
-    described = out / DESCRIPTION
-    held = read_json(described) if described.exists() else None
-    if held is not None and (not isinstance(held, dict) or held.get("kind") != kind):
-        raise InputError(f"{out} holds predictions of another kind than {kind}.", "Choose another --out.")
-    write_json(described, {"kind": kind})
 
 
 def _common_range(sample: RangeSample) -> tuple[float, float]:
@@ -180,7 +180,7 @@ def _paint(out: Path, names: list[str], low: float, high: float, kind: str) -> N
     heading, unit = UNITS[kind]
     scale = Scale(low, high, unit)
     for name in track(names, "painting"):
-        values = _read_npy(out / f"{name}.npy")
+        values = read_prediction(out / f"{name}.npy").astype(np.float32, copy=False)
         tile = (values.shape[1], values.shape[0])
         write_png(out / f"{name}.png", sheet([("", [scale.paint(values)])], (heading,), (scale,), tile))
 
@@ -208,12 +208,3 @@ def _picture_folders(source: Path) -> Iterator[Path]:
         yield source / IMAGE
     else:
         yield source.parent
-
-
-def _write_npy(path: Path, values: Values) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, np.ascontiguousarray(values))
-
-
-def _read_npy(path: Path) -> Values:
-    return np.load(path, allow_pickle=False)[0, 0]

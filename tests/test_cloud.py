@@ -242,8 +242,11 @@ def test_a_cloud_is_written_and_told(
     rows = [line for line in told.out.splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == parts
     assert all(row.split("│")[2].strip() == "4" and "1.500 to 4.500" in row for row in rows)
-    assert "Left out: 1 pixels without a measurement" in told.err
-    assert f"Next: open {out}" in told.err
+    assert "Left out: 1 pixel without a measurement" in told.err
+    assert f"Open {out} in MeshLab" in told.err
+    assert any(
+        line.startswith("Next: lpcv score ") and line.endswith(" --report report") for line in told.err.splitlines()
+    )
 
 
 def test_colours_are_the_pictures_for_one_and_tints_for_both(cloud: Callable[..., int], tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_frame_without_a_value_is_left_out_and_counted(
     assert "0004" in mean["reason"]
     told_people = capsys.readouterr()
     assert "broken: lpcvc-2025: abs_rel" in told_people.err
-    assert "not finite: 1 of 9 frames have no finite value, the first is 0004" in told_people.err
+    assert "not finite: no finite value in 1 of 9 frames, the first is 0004" in told_people.err
     assert "not finite" in told_people.out
 
 
@@ -212,7 +212,7 @@ def test_a_stopped_frame_is_said_and_left_out(
     assert protocol["differences"]["bad"]["f_score"]["frames"] == FRAMES - 1
     assert protocol["differences"]["bad"]["f_score"]["frames_left_out"] == 1
     told = capsys.readouterr()
-    assert "bad: lpcvc-2025: 1 of 9 frames have NO score and are not in the mean (0003)" in told.err
+    assert "bad: lpcvc-2025: NO score for 1 of 9 frames, left out of the mean (0003)" in told.err
     assert "(over 8 frames; 1 left out, where either has no value)" in told.out
 
 
@@ -452,13 +452,21 @@ def test_a_run_tells_how_many_frames_it_was_trained_on(
     assert model["frames_trained_on"] == 1
     assert 900_000 < model["parameters"] < 1_500_000
     assert model["file_bytes"] == (tiny_run / "model.onnx").stat().st_size
-    assert "was TRAINED on 1 of these 1 frames" in capsys.readouterr().err
+    assert "was TRAINED on 1 of these 1 frame" in capsys.readouterr().err
 
 
 def test_a_kind_goes_to_those_sources_only_that_do_not_say_theirs(data: Path, good: str, bad: str) -> None:
     (Path(good) / "predictions.json").write_text('{"kind": "relative_depth"}')
     opened = open_sources(["constant", good, bad], open_folder(data), [OFFICIAL], "depth_m")
     assert [source.kind for source in opened] == ["relative_depth", "relative_depth", "depth_m"]
+
+
+def test_the_json_says_what_each_source_holds(data: Path, good: str, bad: str, tmp_path: Path) -> None:
+    (Path(good) / "predictions.json").write_text('{"kind": "relative_depth"}')
+    found = compared_json(good, bad, "--data", data, "--kind", "depth_m", into=tmp_path / "compare.json")
+    assert {name: each["source_kind"] for name, each in found["models"].items()} == {
+        "good": "relative_depth", "bad": "depth_m",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("last", ["says its kind", "does not", "constant"])

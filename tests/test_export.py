@@ -11,7 +11,7 @@ import torch
 from lpcv.cli import run
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.data.folder import open_folder
-from lpcv.evaluate.predictions import contract_input
+from lpcv.data.model_input import contract_input
 from lpcv.files import sha256_file
 from lpcv.onnx_session import open_session, session_metadata
 from lpcv.runs import CHECKPOINT_KEY, Run

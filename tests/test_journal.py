@@ -136,7 +136,7 @@ def test_anothers_rows_are_ignored_and_that_is_said(
     path = tmp_path / "x.part.jsonl"
     path.write_bytes(whole)
     assert journal_at(path, OTHER).resume() == {}
-    said = f"6 frames in {path} are of another model, data or version: they are scored again."
+    said = f"Scored again: 6 frames in {path}, of another model, data or version."
     assert said in capsys.readouterr().err
     assert journal_at(path).resume() == ALL  # another's look costs nothing
     assert path.read_bytes() == whole

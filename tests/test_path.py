@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from lpcv.cli import run
 from lpcv.evaluate.official import METRICS
+from lpcv.files import sha256_file
 from lpcv.submission.demo import Size, improvement, run_demo, show
 
 
@@ -89,6 +90,9 @@ def test_predictions_of_a_run_score_like_the_run(own_run: Path, scenes: Path, tm
     assert run(["predict", str(own_run), str(scenes), "--out", str(tmp_path / "p"), "--range", "0", "1"]) == 0
     written = {path.name for path in (tmp_path / "p").iterdir()}
     assert {"0000.npy", "0000.png", "0007.npy", "0007.png"} <= written
+    told = json.loads((tmp_path / "p" / "predictions.json").read_text())
+    assert told["frames"] == [f"{index:04d}" for index in range(8)]
+    assert told["made_from"] == sha256_file(own_run / "model.onnx")
     assert run(["score", str(tmp_path / "p"), "--data", str(scenes), "--json", str(tmp_path / "p.json")]) == 0
     assert run(["score", str(own_run), "--data", str(scenes), "--json", str(tmp_path / "r.json")]) == 0
     one, other = (json.loads((tmp_path / name).read_text()) for name in ("p.json", "r.json"))

@@ -84,7 +84,7 @@ def test_one_range_for_the_whole_set_is_said_aloud(
     predict_all(Brightness(), pictures / "image" / "0001.png", tmp_path / "one", (done.low, done.high))
     assert middle(tmp_path / "one" / "0001.png") == middle(out / "0001.png")
     assert json.loads((out / "predictions.json").read_text()) == {
-        "kind": "depth_m", "low": done.low, "high": done.high, "pictures": 3,
+        "kind": "depth_m", "frames": ["0000", "0001", "0002"], "low": done.low, "high": done.high, "pictures": 3,
     }  # fmt: skip
 
 
@@ -160,7 +160,9 @@ def test_a_failure_leaves_whole_files_only(pictures: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="third"):
         predict_all(StopsAtThird(), pictures, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0000.npy", "0001.npy", "predictions.json"]
-    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == {"kind": "depth_m"}
+    assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == {
+        "kind": "depth_m", "frames": ["0000", "0001", "0002"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.txt", b"x"), ("a.png", b"not a picture"), ("a.mp4", b"no film")])

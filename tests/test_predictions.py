@@ -21,7 +21,8 @@ from lpcv.errors import InputError, MissingStepError
 from lpcv.evaluate.baseline import ConstantDepth
 from lpcv.evaluate.kinds import KINDS
 from lpcv.evaluate.official import score_frame
-from lpcv.evaluate.predictions import OnnxModel, PredictionFolder, open_source, read_prediction
+from lpcv.evaluate.predictions import OnnxModel, PredictionFolder, open_source
+from lpcv.prediction_folder import read_prediction
 from lpcv.runs import CHECKPOINT_KEY, Run
 from onnx import TensorProto
 
@@ -335,7 +336,7 @@ def test_what_is_no_source_is_refused(
     assert run_score(tmp_path / name, small_frames) == 2
     told = capsys.readouterr().err
     assert f"{name} is nothing that can be scored{': it does not exist' * (name == 'nothing')}. Give an .onnx" in told
-    assert "a run, a folder of NNNN.npy, or the word `constant`." in told
+    assert "a run, a folder of NNNN.npy, the id of an AI Hub job, or the word `constant`." in told
 
 
 def make_run(small: Any, root: Path, *, exported_from: bytes | None, weights: bytes | None = b"weights") -> Path:
@@ -419,7 +420,7 @@ def test_a_score_of_other_frames_replaces_the_runs_and_that_is_said(
     assert run_score(run, small_frames) == 0
     assert "now holds" not in capsys.readouterr().err
     assert run_score(run, small_frames, "--frames", "0001") == 0
-    said = f"{Run(run).score} now holds the score of these 1 frames; before, that of 3 others."
+    said = f"{Run(run).score} now holds the score of these 1 frame; before, that of 3 others."
     assert said in capsys.readouterr().err
     assert [row["frame"] for row in json.loads(Run(run).score.read_text())["frames"]] == ["0001"]
     for damaged in ("{", "[]", "3"):

@@ -252,7 +252,7 @@ def test_the_means_have_unit_and_direction(example: Scored, elements: Elements) 
     remarks = [text for _, text in elements.all("li")]
     for protocol in (OFFICIAL, GEOMETRY):
         for line in (
-            "rmse_log is not finite: 1 of 3 frames have no finite value, the first is 9.",
+            "rmse_log is not finite: no finite value in 1 of 3 frames, the first is 9.",
             "in 9 the scaled prediction is negative at some pixel, and a negative depth has no logarithm.",
         ):
             assert f"{protocol.name}: {line}" in remarks

@@ -57,8 +57,15 @@ def test_a_stopped_frame_has_null_for_every_metric_and_no_reason_of_its_own() ->
 
 texts = st.text(max_size=8)
 rows = st.builds(
-    lambda name, values, reasons, remarks, stopped, alignment, parts: row(
-        name, *values, reasons=reasons, remarks=remarks, stopped=stopped, alignment=alignment, parts=parts
+    lambda name, values, reasons, remarks, stopped, alignment, parts, size: row(
+        name,
+        *values,
+        reasons=reasons,
+        remarks=remarks,
+        stopped=stopped,
+        alignment=alignment,
+        parts=parts,
+        other_size=size,
     ),
     texts,
     st.tuples(st.none() | finite, st.none() | finite),
@@ -67,6 +74,7 @@ rows = st.builds(
     st.none() | st.text(min_size=1),
     st.dictionaries(st.sampled_from(["scale", "shift"]), finite),
     st.dictionaries(texts, st.fixed_dictionaries({"pixels": st.integers(1), "mae": finite})),
+    st.none() | st.just("16x12"),
 )
 
 
@@ -90,7 +98,7 @@ def test_one_frame_without_a_value_spoils_its_own_column_alone() -> None:
     frames = [row("0", 1.0, 10.0), row("1", None, 20.0), row("2", None, 60.0)]
     mean = mean_score(frames, TWO)
     assert mean.values == {"abs_rel": None, "f_score": 30.0}
-    assert mean.reasons == {"abs_rel": "2 of 3 frames have no finite value, the first is 1"}
+    assert mean.reasons == {"abs_rel": "no finite value in 2 of 3 frames, the first is 1"}
 
 
 def test_stopped_frames_have_no_part_in_the_mean() -> None:
@@ -99,7 +107,7 @@ def test_stopped_frames_have_no_part_in_the_mean() -> None:
     assert (mean.values, mean.reasons) == ({"abs_rel": 2.0, "f_score": 40.0}, {})
     nothing = mean_score(frames[:1], TWO)
     assert nothing.values == dict.fromkeys(TWO)
-    assert nothing.reasons == dict.fromkeys(TWO, "none of the 1 frames could be scored")
+    assert nothing.reasons == dict.fromkeys(TWO, "no frame could be scored")
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20))
@@ -121,7 +129,7 @@ def test_the_mean_is_the_mean_and_lies_within_its_interval(values: list[float]) 
 def test_the_csv_to_the_letter(tmp_path: Path) -> None:
     score = score_of(row("a", 0.1, 50.0), FrameScore.stop("b", TWO, "why"), row("c, d", None, 1e-7))
     beside = replace(score, protocol=replace(NARROW, name="other"))
-    score.with_beside([beside]).write_csv(tmp_path / "x.csv")
+    replace(score, beside=(beside,)).write_csv(tmp_path / "x.csv")
     assert (tmp_path / "x.csv").read_text() == (
         "frame,abs_rel,f_score,other:abs_rel,other:f_score\n"
         "a,0.1,50.0,0.1,50.0\n"
@@ -149,9 +157,9 @@ def test_flawless_is_a_value_for_every_frame_here_and_beside() -> None:
     missing = score_of(FrameScore.of("a", {"abs_rel": math.nan, "f_score": 1.0}, "NaN"))
     misled = score_of(row("a", 1.0, 2.0, remarks={"abs_rel": "holes"}))
     assert [each.flawless for each in (good, misled, stopped, missing)] == [True, True, False, False]
-    assert good.with_beside([misled]).flawless
-    assert not good.with_beside([misled, stopped]).flawless
-    assert not good.with_beside([missing]).flawless
+    assert replace(good, beside=(misled,)).flawless
+    assert not replace(good, beside=(misled, stopped)).flawless
+    assert not replace(good, beside=(missing,)).flawless
 
 
 def test_each_thing_that_must_be_known_is_one_line() -> None:
@@ -166,15 +174,24 @@ def test_each_thing_that_must_be_known_is_one_line() -> None:
         FrameScore.stop("0007", TWO, "no pixel"),
     ]
     assert list(remarks(score_of(*frames))) == [
-        "lpcvc-2025: 2 of 8 frames have NO score and are not in the mean (0005, 0007): no pixel.",
-        "lpcvc-2025: 1 of 8 frames have NO score and are not in the mean (0006): no cloud.",
-        "lpcvc-2025: abs_rel is not finite: 3 of 5 frames have no finite value, the first is 0000.",
-        "lpcvc-2025: f_score is not finite: 1 of 5 frames have no finite value, the first is 0000.",
+        "lpcvc-2025: NO score for 2 of 8 frames, left out of the mean (0005, 0007): no pixel.",
+        "lpcvc-2025: NO score for 1 of 8 frames, left out of the mean (0006): no cloud.",
+        "lpcvc-2025: abs_rel is not finite: no finite value in 3 of 5 frames, the first is 0000.",
+        "lpcvc-2025: f_score is not finite: no finite value in 1 of 5 frames, the first is 0000.",
         "lpcvc-2025: in 0000 it holds NaN.",
         "lpcvc-2025: in 0001, 0002 its median is 0.",
         "lpcvc-2025: abs_rel misleads in 2 of 8 frames, e.g. 0003: 7 pixels.",
     ]
     assert list(remarks(score_of(row("a", 1.0, 2.0)))) == []
+
+
+def test_one_frame_is_one_frame() -> None:
+    stopped = score_of(FrameScore.stop("a", TWO, "why"))
+    assert next(iter(remarks(stopped))) == "lpcvc-2025: NO score for 1 of 1 frame, left out of the mean (a): why."
+    misled = score_of(row("a", 1.0, 2.0, remarks={"abs_rel": "holes"}, other_size="8x6"))
+    size, line = remarks(misled)
+    assert size.startswith("lpcvc-2025: the predictions of 1 of 1 frame are 8x6, and the contract asks for 640x480: ")
+    assert line == "lpcvc-2025: abs_rel misleads in 1 of 1 frame, e.g. a: holes."
 
 
 # Through `lpcv score`

@@ -121,7 +121,7 @@ def test_killed_and_typed_again_gives_the_same_bytes(
     capsys.readouterr()
     left = part(tmp_path)
     assert cli.run(words) == 0
-    assert f"{done} frames are scored already ({left}); going on." in capsys.readouterr().err
+    assert f"Scored already: {done} frame{'' if done == 1 else 's'} ({left}); going on." in capsys.readouterr().err
     assert sorted(asked) == list(NAMES[done:])
     assert (tmp_path / "score.json").read_bytes() == (tmp_path / "undisturbed.json").read_bytes()
     assert parts(tmp_path) == []
@@ -155,7 +155,7 @@ def test_ctrl_c_says_how_to_go_on(
     assert cli.run(words) == 130
     done = len(part(tmp_path).read_bytes().splitlines())
     told = capsys.readouterr()
-    said = re.search(r"lpcv: Stopped; (\d) of 6 frames are scored\. Type the command again to go on\.", told.err)
+    said = re.search(r"lpcv: Stopped; scored (\d) of 6 frames\. Type the command again to go on\.", told.err)
     assert said
     assert int(said[1]) in (done, done - 1)  # Ctrl-C may come between the line and the count
     assert done == 5 if workers == "1" else done >= 2
@@ -223,7 +223,7 @@ def test_what_has_changed_is_scored_again_and_nothing_else(
     capsys.readouterr()
     assert cli.run([*first, *more]) == 0
     told, again = capsys.readouterr().err, {"prediction": 1, "truth": 1, "model": 6}.get(change)
-    said = f"{again} frames in {left} are of another model, data or version: they are scored again."
+    said = f"Scored again: {again} frame{'' if again == 1 else 's'} in {left}, of another model, data or version."
     assert (said in told) == (again is not None)
     wanted = {"prediction": NAMES[5:], "truth": NAMES[:1], "frames": (), "model": ()}.get(change, NAMES)
     assert sorted(asked) == [*wanted]
@@ -260,7 +260,7 @@ def test_a_bad_frame_costs_only_itself(
     assert cli.run(words) == 2
     told = capsys.readouterr().err
     assert "0004.npy is float32 of shape (2, 3, 4)" in told
-    assert "4 of 6 frames are scored and kept for when the command is typed again." in told
+    assert "Scored 4 of 6 frames, which are kept for when the command is typed again." in told
     assert not (tmp_path / "score.json").exists()
     np.save(tmp_path / "p" / "0004.npy", small.prediction(4))
     asked.clear()
@@ -321,7 +321,7 @@ def test_comparing_goes_on_too(
     with monkeypatch.context() as patch:
         patch.setattr(predictions, "read_prediction", pressed)
         assert cli.run([*words, str(tmp_path / name)]) == 130
-    assert "Stopped; 2 of 6 frames are scored. Type the command again to go on." in capsys.readouterr().err
+    assert "Stopped; scored 2 of 6 frames. Type the command again to go on." in capsys.readouterr().err
     assert sorted(len(path.read_bytes().splitlines()) for path in parts(tmp_path, name)) == [2, 6, 6]
     asked.clear()
     assert cli.run([*words, str(tmp_path / name)]) == 0
@@ -476,7 +476,7 @@ def test_two_thousand_frames_killed_in_the_middle_and_resumed(tmp_path: Path) ->
     resumed = start("score.json")
     told, said = resumed.communicate()
     assert resumed.returncode == 0
-    assert f"{done} frames are scored already" in said
+    assert f"Scored already: {done:,} frames" in said
     assert len((tmp_path / "score.json.asked").read_text().splitlines()) == LONG - done
     assert (tmp_path / "score.json").read_bytes() == (tmp_path / "undisturbed.json").read_bytes()
     assert peak_memory_mib(told) < 1024

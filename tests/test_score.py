@@ -29,7 +29,8 @@ COLUMNS = [
 ]  # fmt: skip
 HEAD = [
     "protocol", "protocol_described", "source", "source_kind", "source_sha256", "data_sha256", "frames_scored",
-    "frames_stopped", "frames_trained_on", "mean", "interval_95", "interval_method", "groups", "parts", "frames",
+    "frames_stopped", "frames_trained_on", "size_warning", "mean", "interval_95", "interval_method", "groups",
+    "parts", "frames",
 ]  # fmt: skip
 STOPPED = "no pixel has confidence 1 or more, where the official script stops"
 NAN = "the prediction holds NaN, which makes its median and with it every pixel NaN"
@@ -80,8 +81,8 @@ def test_json_and_csv_to_the_letter(small: Any, small_frames: Path, small_predic
     assert told["data_sha256"] == open_folder(small_frames).fingerprint()
     assert re.fullmatch("[0-9a-f]{64}", told["source_sha256"])
     good, bad, also_good = told["frames"]
-    assert list(good) == ["frame", *COLUMNS, "alignment", "parts"]
-    assert list(bad) == ["frame", *COLUMNS, "reasons", "alignment", "parts"]
+    assert list(good) == ["frame", *COLUMNS, "alignment", "parts", "other_size"]
+    assert list(bad) == ["frame", *COLUMNS, "reasons", "alignment", "parts", "other_size"]
     assert list(told["mean"]) == [*COLUMNS, "reasons"]
     assert [row["frame"] for row in told["frames"]] == list(small.names)
     assert {key: good[key] for key in COLUMNS} == expected(small, 0)
@@ -89,7 +90,7 @@ def test_json_and_csv_to_the_letter(small: Any, small_frames: Path, small_predic
     assert [key for key in COLUMNS if bad[key] is None] == ["rmse_log"]
     assert list(bad["reasons"]) == ["rmse_log"]
     assert told["mean"]["rmse_log"] is None
-    assert told["mean"]["reasons"] == {"rmse_log": "1 of 3 frames have no finite value, the first is 0001"}
+    assert told["mean"]["reasons"] == {"rmse_log": "no finite value in 1 of 3 frames, the first is 0001"}
     for key in set(COLUMNS) - {"rmse_log"}:
         assert told["mean"][key] == pytest.approx((good[key] + bad[key] + also_good[key]) / 3)
     assert list(told["interval_95"]) == COLUMNS
@@ -168,7 +169,7 @@ def test_a_frame_where_the_official_script_stops_is_null_with_its_reason(
     assert "reasons" not in told["mean"]
     (group,) = told["groups"].values()
     assert (group["frames"], group["frames_stopped"]) == (3, 1)
-    assert f"lpcvc-2025: 1 of 3 frames have NO score and are not in the mean (0001): {STOPPED}." in shown.err
+    assert f"lpcvc-2025: NO score for 1 of 3 frames, left out of the mean (0001): {STOPPED}." in shown.err
     rows = {row.pop("frame"): row for row in csv.DictReader(csv_file.open())}
     assert set(rows["0001"].values()) == {""}
     assert "" not in rows["mean"].values()
@@ -183,8 +184,8 @@ def test_where_no_frame_has_a_score_neither_has_the_mean(
     assert told["frames_scored"] == 0
     assert list(told["frames_stopped"]) == ["0000", "0001", "0002"]
     assert {key: told["mean"][key] for key in COLUMNS} == dict.fromkeys(COLUMNS)
-    assert set(told["mean"]["reasons"].values()) == {"none of the 3 frames could be scored"}
-    assert "3 of 3 frames have NO score and are not in the mean (0000, 0001, 0002)" in shown.err
+    assert set(told["mean"]["reasons"].values()) == {"no frame could be scored"}
+    assert "NO score for 3 of 3 frames, left out of the mean (0000, 0001, 0002)" in shown.err
     assert len(re.findall("not finite", shown.out)) == len(COLUMNS)
 
 
@@ -221,8 +222,8 @@ def test_what_is_officially_nan_is_null_and_explained_once(
         assert told["interval_95"][key] is None
         assert re.search(rf"{key}\W+not finite", shown.out)
     assert re.search(r"f_score\W.*\W\d+\.\d{2}\W", shown.out)  # no point is near: officially 0, and it counts
-    assert shown.err.count("not finite: 1 of 3 frames have no finite value, the first is 0000") == 1
-    assert shown.err.count("rmse_log is not finite: 2 of 3 frames") == 1
+    assert shown.err.count("not finite: no finite value in 1 of 3 frames, the first is 0000") == 1
+    assert shown.err.count("rmse_log is not finite: no finite value in 2 of 3 frames") == 1
     assert shown.err.count(f"lpcvc-2025: in 0000 {NAN}.") == 1
     assert shown.err.count("lpcvc-2025: in 0002 the scaled prediction is negative at some pixel") == 1
 
@@ -234,7 +235,7 @@ def test_a_long_list_of_frames_is_cut_and_counted(
     frames, source = small.write_frames(tmp_path / "seven", names), small.write_predictions(tmp_path / "p", names)
     distrust(frames, *names[1:])
     told = scored(source, frames)
-    assert "6 of 7 frames have NO score and are not in the mean (0001, 0002, 0003, 0004, 0005 and 1 more)" in (
+    assert "NO score for 6 of 7 frames, left out of the mean (0001, 0002, 0003, 0004, 0005 and 1 more)" in (
         capsys.readouterr().err
     )
     assert list(told["frames_stopped"]) == names[1:]
@@ -485,14 +486,42 @@ def test_neither_workers_nor_the_order_of_files_change_a_byte(of: str, small: An
     assert len(written) == 1
 
 
-def test_another_size_than_the_contracts_is_said_once(
-    small_frames: Path, small_predictions: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_size_than_the_contracts_is_said_once_and_kept(
+    small_frames: Path, small_predictions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """The same depth at a smaller size has another F-Score: the organisers' rays are those of the first pixels."""
-    assert cli.run(["score", str(small_predictions), "--data", str(small_frames)]) == 0
-    assert capsys.readouterr().err.count("predicts 16x12, and the contract asks for 640x480") == 1
-    assert cli.run(["score", "constant", "--data", str(small_frames)]) == 0
+    said = "the predictions of 3 of 3 frames are 16x12, and the contract asks for 640x480"
+    out = tmp_path / "told.json"
+    with monkeypatch.context() as patch:
+        patch.setattr("lpcv.evaluate.result.Score.write_json", stop)
+        assert run_score(small_predictions, small_frames, "--json", str(out)) == 130
+    capsys.readouterr()
+    monkeypatch.setattr(PredictionFolder, "predict", stop)  # all is resumed
+    assert run_score(small_predictions, small_frames, "--json", str(out)) == 0
+    assert capsys.readouterr().err.count(said) == 1
+    told = json.loads(out.read_text())
+    assert said in told["size_warning"]
+    assert [row["other_size"] for row in told["frames"]] == ["16x12"] * 3
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [("constant", []), ("predictions", ["--protocol", "scale-invariant"])],
+    ids=["as asked", "no rays"],
+)
+def test_no_size_is_told_where_none_matters(
+    source: str, options: list[str], small_frames: Path, small_predictions: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(small_predictions.parent)
+    out = tmp_path / "told.json"
+    assert cli.run(["score", source, "--data", str(small_frames), "--json", str(out), *options]) == 0
     assert "contract asks for" not in capsys.readouterr().err
-    other = ["--protocol", "scale-invariant"]
-    assert cli.run(["score", str(small_predictions), "--data", str(small_frames), *other]) == 0
-    assert "contract asks for" not in capsys.readouterr().err
+    told = json.loads(out.read_text())
+    assert told["size_warning"] is None
+    assert not any("other_size" in row for row in told["frames"])
+
+
+def stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt

@@ -10,9 +10,9 @@ from ..breakdown import GroupMean, labels_of
 from ..frame_score import FrameScore
 from ..kinds import MEANINGS
 from ..metrics import FACTS
-from ..numbers import number
+from ..numbers import count, number
 from ..result import Score
-from ..show import count, remarks
+from ..show import remarks
 from ..statistics import METHOD, Interval
 from .charts import Histogram, histogram
 from .pictures import ColourBar, Pictures, Tile
