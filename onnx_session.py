@@ -14,21 +14,50 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 
-def open_session(model: Path | bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+def open_session(
+    model: Path | bytes, threads: int | None = None, profile_to: Path | None = None
+) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU. Raises InputError where the model cannot be loaded.
 
     threads: how many one operator may use; None leaves the choice to ONNX Runtime (one per physical core).
+    profile_to: beginning of the name of a JSON trace with the time of each node, which `end_profiling()` writes
     """
+    options = _session_options()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if profile_to is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile_to)
+    return _session(model, options)
+
+
+def save_optimised(model: Path, place: Path) -> None:
+    """Write the graph as ONNX Runtime simplifies it, for any CPU (constants folded, no fused operators of its own).
+
+    Raises InputError where the model cannot be loaded.
+    """
+    options = _session_options()
+    import onnxruntime
+
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(place)
+    _session(model, options)
+
+
+def _session_options() -> onnxruntime.SessionOptions:
     # ONNX Runtime 1.31 sends telemetry from Linux unless this is set before its first import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    if isinstance(model, Path) and not model.is_file():
-        raise InputError(f"{model} does not exist.", "`lpcv export RUN` writes RUN/model.onnx.")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: warnings about unused initializers frighten without cause
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    return options
+
+
+def _session(model: Path | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    if isinstance(model, Path) and not model.is_file():
+        raise InputError(f"{model} does not exist.", "`lpcv export RUN` writes RUN/model.onnx.")
     try:
         return onnxruntime.InferenceSession(
             model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
@@ -79,6 +108,15 @@ def external_files(model: ModelProto) -> list[str]:
             if entry.key == "location"
         }
     )
+
+
+def point_external(model: ModelProto, file: str) -> None:
+    """Make every tensor that lies outside the model lie in `file` beside it."""
+    for tensor in _tensors(model):
+        if tensor.data_location == tensor.EXTERNAL:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = file
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:

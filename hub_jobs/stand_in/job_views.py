@@ -1,0 +1,136 @@
+"""Looking at jobs: one of them (held until it ends), lists, results; and what can be changed of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qai_hub import public_api_pb2 as pb
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .downloads import artefacts_of, dataset_message, model_message, page_of
+from .hub import Hub, found, hub_of
+from .profiles import profile_message
+from .settings import EMAIL, ran_on
+from .store import Row, read_json
+from .uploads import checked_name
+from .wire import answer, read_message, refuse, tensor_types, timestamp, updated
+
+USER = pb.User(id=1, first_name="Stand-in", last_name="", email=EMAIL)
+KINDS = ("compile", "inference", "quantize", "link")
+
+
+async def get_job(request: Request) -> Response:
+    """Answers when the job has ended or the hold is over, but at once to the first GET after a compile submission:
+
+    that one is part of the client's submit, reads the target model, and its caller is not waiting for the job.
+    """
+    hub = hub_of(request)
+    job = found(request, "jobs")
+    if job["kind"] == "compile" and not job["asked"]:
+        hub.store.change("jobs", job["id"], asked=1)
+    else:
+        await hub.until_finished(job["id"])
+        job = found(request, "jobs")
+    return answer(job_message(hub, job))
+
+
+async def list_jobs(request: Request) -> Response:
+    rows, total = page_of(request, "jobs", "1", [])
+    hub = hub_of(request)
+    return answer(pb.JobList(jobs=[job_message(hub, job) for job in rows], total_query_count=total))
+
+
+async def get_result(request: Request) -> Response:
+    job = found(request, "jobs")
+    if job["state"] != pb.JOB_STATE_DONE:
+        ended = "failed" if job["state"] == pb.JOB_STATE_FAILED else "has not ended"
+        raise refuse(404, f"Job {job['id']} {ended}, so it has no result.")
+    if job["kind"] == "compile":
+        return answer(pb.JobResult(compile_job_result=pb.CompileJobResult(compile_job_id=job["id"])))
+    result = pb.InferenceJobResult(inference_job_id=job["id"], output_dataset_id=job["output_dataset"] or "")
+    result.detail.CopyFrom(profile_message(read_json(job["result"])["profile"]))
+    return answer(pb.JobResult(inference_job_result=result))
+
+
+async def rename_job(request: Request) -> Response:
+    hub = hub_of(request)
+    message = await read_message(request, pb.JobPublicUpdate, hub.settings.message_bytes)
+    job = found(request, "jobs")
+    hub.store.change("jobs", job["id"], name=checked_name(message.name, job["name"]))
+    return updated(job["id"], job["created"])
+
+
+async def list_summaries(request: Request) -> Response:
+    """Newest first; filtered by creator, states "10,30" and type."""
+    where, values = ["1"], []
+    query = request.query_params
+    if query.get("creator", EMAIL) != EMAIL:
+        where.append("0")
+    if query.get("state"):
+        states = query["state"].split(",")
+        if not all(state.isascii() and state.isdigit() and len(state) <= 4 for state in states):
+            raise refuse(400, "'state' must be numbers of states with commas between them.")
+        where.append(f"state IN ({', '.join('?' * len(states))})")
+        values += map(int, states)
+    if query.get("type"):
+        if query["type"] not in KINDS:
+            raise refuse(400, f"'type' must be one of {', '.join(KINDS)}.")
+        where.append("kind = ?")
+        values.append(query["type"])
+    rows, total = page_of(request, "jobs", " AND ".join(where), values)
+    return answer(pb.JobSummaryList(job_summaries=map(_summary, rows), total_query_count=total))
+
+
+def job_message(hub: Hub, job: Row) -> pb.Job:
+    """The submitted message, with what has become of it."""
+    message = pb.Job.FromString(job["request"])
+    message.hub_version = ran_on(job["device"])
+    message.available_artifacts.extend(artefacts_of(hub, job))  # type: ignore[arg-type]
+    if job["kind"] == "compile":
+        detail = message.compile_job
+        detail.compile_job_id = job["id"]
+        target = hub.store.get("models", job["target_model"])
+        if target:
+            detail.target_model.CopyFrom(model_message(target))
+            detail.target_tensor_type_list.CopyFrom(tensor_types(read_json(target["input_spec"])))
+    else:
+        detail = message.inference_job
+        detail.inference_job_id = job["id"]
+        if job["dataset"] and (dataset := hub.store.get("datasets", job["dataset"])):
+            detail.dataset.CopyFrom(dataset_message(dataset))
+        if job["result"]:
+            result = read_json(job["result"])
+            detail.tensor_type_list.CopyFrom(tensor_types(result["inputs"]))
+            detail.execution_time = result["profile"]["execution_time"]
+    if source := hub.store.get("models", job["model"]):
+        detail.model.CopyFrom(model_message(source))
+    detail.user.CopyFrom(USER)
+    detail.name = job["name"]
+    detail.job_state = job["state"]
+    detail.creation_time.CopyFrom(timestamp(job["created"]))
+    if job["finished"] is not None:
+        detail.completion_time.CopyFrom(timestamp(job["finished"]))
+    if job["reason"]:
+        detail.failure_reason = job["reason"]
+    return message
+
+
+def _summary(job: Row) -> pb.JobSummary:
+    summary = pb.JobSummary()
+    detail: Any = summary.compile_job_summary if job["kind"] == "compile" else summary.inference_job_summary
+    detail.job_id = job["id"]
+    detail.user.CopyFrom(USER)
+    detail.name = job["name"]
+    detail.job_state = job["state"]
+    detail.device_name = job["device"]
+    detail.creation_time.CopyFrom(timestamp(job["created"]))
+    if job["kind"] == "inference":
+        detail.is_profiling_on = pb.Job.FromString(job["request"]).inference_job.is_profiling_on
+        if job["result"]:
+            profile = read_json(job["result"])["profile"]
+            detail.execution_time = profile["execution_time"]
+            if profile["execution_memory"]:
+                peak = profile["execution_memory"]["peak"]
+                detail.execution_peak_memory.CopyFrom(pb.Range(lower=peak, upper=peak))
+    return summary

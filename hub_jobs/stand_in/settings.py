@@ -1,0 +1,40 @@
+"""What the stand-in allows, and what it calls itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ... import __version__
+
+MIB = 2**20
+VERSION = f"lpcv stand-in {__version__}"
+EMAIL = "stand-in@localhost"  # the one user
+SUFFIX = "_stand_in"  # of every download, so that no file passes for a device's
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and rhythms; sizes in bytes, times in seconds."""
+
+    part_bytes: int = 8 * MIB  # one PUT of a model upload
+    model_bytes: int = 2048 * MIB  # more than a protobuf, which an ONNX file is, can hold
+    dataset_bytes: int = 4096 * MIB
+    message_bytes: int = 1 * MIB  # one protobuf request
+    dataset_days: float = 30.0  # as on AI Hub
+    url_seconds: float = 24 * 3600.0  # how long an upload or download URL is good
+    hold_seconds: float = 15.0  # a GET of an unfinished job waits; the client gives up after 28 s of silence
+    job_seconds: float = 3600.0
+    job_memory_bytes: int = 16 * 1024 * MIB  # address space of a job's process, where the system can limit it
+    profile_seconds: float = 20.0  # when to stop measuring, however many iterations were asked for
+    abandoned_seconds: float = 24 * 3600.0  # an upload that was never finished is forgotten
+
+
+def ran_on(device: str) -> str:
+    """Said wherever a number or a file of the stand-in is shown."""
+    return f"{VERSION}: ran on this machine's CPU, not on {device}"
+
+
+def plain(name: str, otherwise: str) -> str:
+    """A client's name as a stem: at most 60 of [A-Za-z0-9_-]; no dots, after which the client sees suffixes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60].strip("_") or otherwise
