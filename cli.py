@@ -23,6 +23,15 @@ COMMANDS = {
         "protocols": "evaluate.cli:protocols",
         "predict": "submission.cli:predict",
     },
+    "AI Hub": {
+        "compile": "hub_jobs.cli:compile_",
+        "profile": "hub_jobs.cli:profile",
+        "infer": "hub_jobs.cli:infer",
+        "jobs": "hub_jobs.jobs_cli:jobs",
+        "devices": "hub_jobs.jobs_cli:devices",
+        "doctor": "hub_jobs.jobs_cli:doctor",
+        "hub": "hub_jobs.jobs_cli:hub",
+    },
     "Submit": {
         "export": "submission.cli:export",
         "check": "submission.cli:check",

@@ -1,1 +1,1 @@
-"""Qualcomm AI Hub: its client, the ledger of jobs, and a stand-in service (not built yet)."""
+"""Qualcomm AI Hub: its client, the ledger of jobs, and a stand-in service for rehearsals."""

@@ -35,7 +35,9 @@ LEAVES = {path: command for path, command in ALL.items() if not isinstance(comma
 def lines_of(text: str) -> list[str]:
     """The `lpcv ...` commands of a shell text, continuation lines joined, comments dropped."""
     joined = text.replace("\\\n", " ")
-    parts = (part.strip() for line in joined.splitlines() for part in re.split(r"&&|\|", line.split(" #")[0]))
+    inside = re.compile(r"\$\((lpcv [^)]*)\)")  # a command whose output is a word of another
+    lines = [*inside.sub("WORD", joined).splitlines(), *inside.findall(joined)]
+    parts = (part.strip() for line in lines for part in re.split(r"&&|\|", line.split(" #")[0]))
     return [part for part in parts if part.startswith("lpcv ")]
 
 

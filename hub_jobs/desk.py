@@ -1,0 +1,93 @@
+"""What every command needs at hand: the hub, the ledger, and where things lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..console import note
+from ..errors import InputError
+from ..files import sha256_file
+from ..hub_folder import HubFolder
+from .client import Hub
+from .connection import Connection, connected
+from .history import Record, record_of_job
+from .ledger import EventName, Ledger
+
+LOCK_NOTE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One command's access to one AI Hub."""
+
+    hub: Hub
+    ledger: Ledger
+    folder: HubFolder
+
+    @property
+    def connection(self) -> Connection:
+        return self.hub.connection
+
+    def add(self, event: EventName, key: str, job_id: str | None = None, **facts: Any) -> None:
+        self.ledger.add(event, self.connection.identity, key, job_id, facts)
+
+    @contextmanager
+    def alone(self, content: str) -> Iterator[None]:
+        """One process at a time for the same content; the lock of a process that dies is given back by the system."""
+        from filelock import FileLock, Timeout
+
+        self.folder.locks.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(f"{self.connection.identity} {content}".encode()).hexdigest()[:32]
+        lock = FileLock(self.folder.locks / f"{name}.lock")
+        try:
+            lock.acquire(timeout=LOCK_NOTE_S)
+        except Timeout:
+            note("Another lpcv is submitting the same; waiting for it.")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def record(self, job_id: str) -> Record:
+        """Raises InputError where the ledger does not know the job, or it is another hub's."""
+        record = record_of_job(self.ledger, job_id)
+        if record is None:
+            raise InputError(
+                f"{self.folder.ledger} does not know job {job_id}.", "`lpcv jobs` lists what it knows; check the id."
+            )
+        if record.hub != self.connection.identity:
+            way = record.reached_by
+            raise InputError(
+                f"Job {job_id} belongs to {record.hub}, not to {self.connection.identity}.",
+                f"It was ordered with `--hub {way}`." if way else "It was ordered without --hub: leave that away.",
+            )
+        return record
+
+    def keep(self, record: Record, what: str, path: Path, **facts: Any) -> None:
+        """Write down that `path` is what the job gave."""
+        inside = path.relative_to(self.folder.root).as_posix()
+        self.add("fetched", record.key, record.job_id, what=what, path=inside, sha256=sha256_file(path), **facts)
+
+    def kept(self, record: Record, what: str) -> Path | None:
+        """What was fetched before, if it is still there and unchanged."""
+        told = record.fetched.get(what)
+        path = self.folder.root / told["path"] if told else None
+        return path if path and path.is_file() and told and sha256_file(path) == told["sha256"] else None
+
+
+@contextmanager
+def desk(hub: str | None, folder: HubFolder) -> Iterator[Desk]:
+    """Everything open, the hub probed: nothing is sent where it is away or does not know us.
+
+    hub: what `--hub` said. Raises InputError, MissingStepError, UnavailableError or UnauthorisedError.
+    """
+    with connected(hub, folder.stand_in) as connection, Hub(connection) as opened:
+        opened.probe()
+        with Ledger(folder.ledger) as ledger:
+            yield Desk(opened, ledger, folder)

@@ -1,0 +1,106 @@
+"""Is everything here for AI Hub? Each thing named, with what helps; the token itself is never shown."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from ..contract import CURRENT as CONTRACT
+from ..errors import LpcvError
+from ..hub_folder import HubFolder
+from .client import Hub
+from .connection import DEFAULT, LOCAL, Connection, config_path, connected, read_connection
+
+TRIED_CLIENT = "0.56"  # the version whose protocol was read and run
+ENOUGH_DISK_GB = 5.0  # 2,000 frames as datasets, one at a time, and their outputs
+State = Literal["ok", "note", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at; `fail` stops commands of AI Hub, `note` does not."""
+
+    what: str
+    state: State
+    found: str
+    remedy: str = ""
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        return (self.what, self.state, self.found, self.remedy)
+
+
+def examine(hub: str | None, folder: HubFolder, device: str | None) -> list[Finding]:
+    """Everything that can be looked at; what cannot be reached does not stop the rest.
+
+    hub: what `--hub` says; device: the one to resolve, None for the contract's
+    """
+    findings = [*_software(), _disk(folder.root)]
+    if hub == LOCAL:
+        findings.append(Finding("configuration", "ok", f"the stand-in's own, {folder.stand_in / 'client.ini'}"))
+    else:
+        path = config_path(hub)
+        try:
+            connection = read_connection(path, hub or DEFAULT)
+        except LpcvError as error:
+            state = "found, not usable" if path.exists() else "not found"
+            findings.append(Finding("configuration", "fail", f"{path}: {state}", error.remedy))
+            return findings
+        findings += [Finding("configuration", "ok", str(path)), Finding("token", "ok", "present (not shown)")]
+        if connection.rehearsal:
+            findings.append(Finding("service", "note", "a stand-in: its numbers say nothing of a device"))
+    try:
+        with connected(hub, folder.stand_in) as connection, Hub(connection) as opened:
+            findings += _service(connection, opened, device)
+    except LpcvError as error:
+        findings.append(Finding("server", "fail", error.problem, error.remedy))
+    return findings
+
+
+def _service(connection: Connection, opened: Hub, device: str | None) -> Iterator[Finding]:
+    opened.probe()
+    yield Finding("server", "ok", f"{connection.called} at {connection.api_url} answers and knows the token")
+    for name in (device,) if device else CONTRACT.devices:
+        try:
+            found = opened.device(name)
+        except LpcvError as error:
+            yield Finding("device", "fail", error.problem, error.remedy)
+        else:
+            yield Finding("device", "ok", f"{found.name}, system {found.os}")
+
+
+def _software() -> Iterator[Finding]:
+    yield Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield Finding("lpcv", "ok", version("lpcv"))
+    torch = _version("torch")
+    yield Finding(
+        "torch", "ok" if torch else "note", torch or "not installed",
+        "" if torch else "Only training, export and TorchScript need it: `pip install torch torchvision`.",
+    )  # fmt: skip
+    client = _version("qai-hub")
+    if client is None:
+        yield Finding("client", "fail", "qai-hub is not installed", "`pip install 'lpcv[hub]'`")
+    elif not client.startswith(f"{TRIED_CLIENT}."):
+        yield Finding("client", "note", f"qai-hub {client}", f"lpcv was tried with {TRIED_CLIENT} only.")
+    else:
+        yield Finding("client", "ok", f"qai-hub {client}")
+
+
+def _disk(root: Path) -> Finding:
+    there = next(parent for parent in (root.absolute(), *root.absolute().parents) if parent.exists())
+    free_gb = shutil.disk_usage(there).free / 1e9
+    if free_gb < ENOUGH_DISK_GB:
+        return Finding("disk", "note", f"{free_gb:.1f} GB free at {root}", "A whole test set may take more: free some.")
+    return Finding("disk", "ok", f"{free_gb:.0f} GB free at {root}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

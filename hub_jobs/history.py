@@ -1,0 +1,101 @@
+"""What the ledger's events amount to: one record for each job that was ever meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from .connection import DEFAULT
+from .ledger import Event, Ledger
+
+SUCCESS, FAILED, GONE = "SUCCESS", "FAILED", "GONE"
+TERMINAL = (SUCCESS, FAILED, GONE)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job from intention to sharing.
+
+    intended: type, title, name, device, options, base, nth, rehearsal ... as `order.Order.facts` wrote them
+    in_doubt: a submission was begun and nothing is known of its end
+    state: AI Hub's word (CREATED, SUCCESS, FAILED ...) or GONE; None before the first answer
+    fetched: what -> {"path": relative to the hub folder, "sha256": ...}
+    """
+
+    hub: str
+    key: str
+    intended: dict[str, Any]
+    intended_at: str
+    in_doubt: bool = False
+    job_id: str | None = None
+    url: str | None = None
+    submitted_at: str | None = None
+    state: str | None = None
+    reason: str = ""
+    fetched: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def reached_by(self) -> str | None:
+        """What `--hub` said when it was ordered, None where it said nothing."""
+        way = self.intended["reached_by"]
+        return None if way == DEFAULT else way
+
+    @property
+    def type(self) -> str:
+        return self.intended["type"]
+
+
+def record_of(events: Iterable[Event]) -> Record | None:
+    """The record of one key's events; None where nothing was intended under it (an upload)."""
+    record: Record | None = None
+    for event in events:
+        facts = event.facts
+        if event.event == "intended" and record is None:
+            record = Record(event.hub, event.key, facts, event.at)
+        elif record is None:
+            continue
+        elif event.event == "attempted":
+            record = replace(record, in_doubt=True)
+        elif event.event == "refused":
+            record = replace(record, in_doubt=False)
+        elif event.event == "submitted" and record.job_id is None:
+            record = replace(
+                record, in_doubt=False, job_id=event.job_id, url=facts["url"], submitted_at=event.at, state="CREATED"
+            )
+        elif event.event == "state":
+            record = replace(record, state=facts["state"], reason=facts.get("reason", ""))
+        elif event.event == "fetched":
+            record = replace(record, fetched={**record.fetched, facts["what"]: facts})
+        elif event.event == "shared":
+            record = replace(record, shared=tuple(facts["with"]))
+    return record
+
+
+def records(ledger: Ledger) -> list[Record]:
+    """Every record, oldest intention first."""
+    by_key: dict[tuple[str, str], list[Event]] = {}
+    for event in ledger.all():
+        by_key.setdefault((event.hub, event.key), []).append(event)
+    return [record for events in by_key.values() if (record := record_of(events)) is not None]
+
+
+def record_of_job(ledger: Ledger, job_id: str) -> Record | None:
+    """None where this ledger does not know the job."""
+    return record_of(ledger.of_job(job_id))
+
+
+def spent_today(found: Iterable[Record], hub: str) -> int:
+    """Jobs that were submitted to `hub` since midnight of this machine's clock."""
+    today = datetime.now().astimezone().date()
+    return sum(
+        datetime.fromisoformat(record.submitted_at).astimezone().date() == today
+        for record in found
+        if record.hub == hub and record.submitted_at is not None
+    )
