@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from urllib.parse import urljoin
 
 from ..errors import InputError, MissingStepError, UnknownNameError
 from ..files import replacing, write_text
-from .calling import Caller, qai_hub_library, reason_of, requests_library
+from .calling import NOT_AI_HUB, Caller, qai_hub_library, reason_of, requests_library
 from .connection import Connection, own_surroundings
 from .devices import nearest
 from .faults import GoneError, UnavailableError
@@ -138,7 +139,7 @@ class Hub:
         if answer.status_code >= 400:
             raise self._call.refused(answer.status_code, answer.text)
         if answer.headers.get("Content-Type") != "application/x-protobuf":
-            raise self._call.unavailable("answers, but not as AI Hub does: is a login page or a proxy in between?")
+            raise self._call.unavailable(NOT_AI_HUB)
 
     def devices(self, query: str = "") -> list[HubDevice]:
         """All devices whose name holds `query`, in any case."""
@@ -342,6 +343,10 @@ class Hub:
     def _download(self, folder: Path, download: Callable[[Path], str]) -> Path:
         """The client writes where it likes; what is whole is renamed into `folder` under the name that it chose."""
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(
+            ".download.*.part"
+        ):  # a process was killed; `collect` sees to it that only one fetches a job
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download.", suffix=".part") as scratch:
             with self._call.calling():
                 got = Path(download(Path(scratch)))
@@ -384,8 +389,6 @@ def _created_id(post: Post) -> str | None:
 
 def _as_folder(files: tuple[Path, ...], scratch: Path) -> Path:
     """The one layout of a folder that the client takes (client.py:902): MODEL.onnx and at most one MODEL.data."""
-    import shutil
-
     model, *beside = files
     if [file.suffix for file in beside] != [".data"]:
         raise InputError(

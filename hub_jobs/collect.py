@@ -30,7 +30,9 @@ def collect(desk: Desk, record: Record) -> Path:
 
     A compile job's model, a profile job's profile.json, an inference job's folder of predictions.
     """
-    return {"compile": compiled_model, "profile": profile_file, "inference": predictions}[record.type](desk, record)
+    fetch = {"compile": compiled_model, "profile": profile_file, "inference": predictions}[record.type]
+    with desk.alone(f"fetch {record.key}"):
+        return fetch(desk, record)
 
 
 def compiled_model(desk: Desk, record: Record) -> Path:

@@ -47,7 +47,7 @@ class Desk:
         try:
             lock.acquire(timeout=LOCK_NOTE_S)
         except Timeout:
-            note("Another lpcv is submitting the same; waiting for it.")
+            note("Another lpcv is busy with the same; waiting for it.")
             lock.acquire()
         try:
             yield
