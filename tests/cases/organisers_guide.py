@@ -18,7 +18,7 @@ compile_job = qai_hub.submit_compile_job(
 )
 compile_job.modify_sharing(add_emails=["lowpowervision@gmail.com"])
 compile_job.set_name(f"{model.model_id}_LPCVC25")
-compiled = qai_hub.get_job(compile_job.job_id).get_target_model()
+compiled = qai_hub.get_job(compile_job.job_id).get_target_model()  # type: ignore[union-attr]
 
 # 2. upload a dataset
 dataset = qai_hub.upload_dataset(frames_file)
@@ -27,7 +27,7 @@ dataset = qai_hub.upload_dataset(frames_file)
 inference_job = qai_hub.submit_inference_job(
     model=compiled, device=device, inputs=dataset, options="--max_profiler_iterations 1"
 )
-outputs = inference_job.download_output_data()["output_0"]
+outputs = inference_job.download_output_data()["output_0"]  # type: ignore[index]
 
 # 4. profile it; the guide asks for the newest summary
 profile_job = qai_hub.submit_profile_job(model=compiled, device=device, options="--max_profiler_iterations 20")
