@@ -28,9 +28,9 @@ COMMANDS = {
         "profile": "hub_jobs.cli:profile",
         "infer": "hub_jobs.cli:infer",
         "jobs": "hub_jobs.jobs_cli:jobs",
-        "devices": "hub_jobs.jobs_cli:devices",
-        "doctor": "hub_jobs.jobs_cli:doctor",
-        "hub": "hub_jobs.jobs_cli:hub",
+        "devices": "hub_jobs.hub_cli:devices",
+        "doctor": "hub_jobs.hub_cli:doctor",
+        "hub": "hub_jobs.hub_cli:hub",
     },
     "Submit": {
         "export": "submission.cli:export",

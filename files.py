@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ from .errors import InputError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is fsynced and renamed over it, on failure removed."""
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is fsynced and renamed over it, on failure removed.
+
+    private: for the owner's eyes alone (0600), from its first byte on
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f".part{path.suffix}")
     os.close(handle)
@@ -25,7 +28,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        if not private:  # which mkstemp's file is
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         _fsync_folder(path.parent)
     finally:
@@ -67,6 +71,12 @@ def append_line(path: Path, line: str) -> None:
 def sha256_file(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_joined(paths: Sequence[Path]) -> str:
+    """One hash for files that make one thing, in this order: that of the only one, else over the hashes of all."""
+    hashes = [sha256_file(path) for path in paths]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def sha256_files(root: Path, paths: Iterable[Path]) -> str:

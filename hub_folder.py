@@ -21,6 +21,7 @@ VARIABLE = "LPCV_HUB_FOLDER"
 DEFAULT = Path("runs/aihub")
 OUTPUTS = "outputs.json"
 JOB_ID = re.compile(r"j[a-z0-9]{4,}")
+SAME_HUB = "Add the --hub that it was ordered with, if any."
 KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -85,7 +86,8 @@ class HubFolder:
         outputs = folder / OUTPUTS
         if not outputs.is_file():
             raise MissingStepError(
-                f"Job {job_id} has no predictions here yet.", f"Run `lpcv jobs wait {job_id}`, which fetches them."
+                f"Job {job_id} has no predictions here yet.",
+                f"Run `lpcv jobs wait {job_id}`, which fetches them. {SAME_HUB}",
             )
         content = read_json(outputs)
         named = content.get("predictions") if isinstance(content, dict) else None
@@ -101,4 +103,4 @@ class HubFolder:
 
 
 def _again(job_id: str) -> str:
-    return f"Remove it, and `lpcv jobs wait {job_id}` fetches them again."
+    return f"Remove it, and `lpcv jobs wait {job_id}` fetches them again. {SAME_HUB}"

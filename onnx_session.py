@@ -30,6 +30,16 @@ def open_session(
     return _session(model, options)
 
 
+def warm_up() -> None:
+    """Import ONNX Runtime and open a session of one node, so that what is measured afterwards holds neither."""
+    from onnx import TensorProto, helper
+
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "warm_up", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    open_session(model.SerializeToString())
+
+
 def save_optimised(model: Path, place: Path) -> None:
     """Write the graph as ONNX Runtime simplifies it, for any CPU (constants folded, no fused operators of its own).
 

@@ -16,6 +16,7 @@ from ..errors import InputError
 from . import statistics
 from .baseline import CONSTANT
 from .footprint import Footprint, footprint
+from .jobs import computer_of, job_of
 from .journal import Journal
 from .kept import with_training
 from .kinds import demand_kind
@@ -101,10 +102,19 @@ def compared(
 
 
 def labels_of_sources(sources: Sequence[str]) -> list[str]:
-    """Short names that differ: the last part of a path where it tells them apart, else the whole path, else counted."""
-    short = [Path(source).stem if source.endswith(".onnx") else Path(source).name or source for source in sources]
+    """Short names that differ: the last part of a path where it tells them apart, else the whole path, else counted.
+
+    A job's id is followed by what computed its predictions, "jgzr4x9o5 (Samsung Galaxy S24)" or "jlocal3k2 (this CPU)".
+    """
+    short = [_short(source) for source in sources]
     names = [own if short.count(own) == 1 else source for own, source in zip(short, sources, strict=True)]
     return [name if not (n := names[:at].count(name)) else f"{name} ({n + 1})" for at, name in enumerate(names)]
+
+
+def _short(source: str) -> str:
+    if job := job_of(source):
+        return f"{job} ({computer_of(job)})"
+    return Path(source).stem if source.endswith(".onnx") else Path(source).name or source
 
 
 def _footprint(source: Source, runs: int) -> tuple[Footprint | None, str | None]:

@@ -13,7 +13,7 @@ from ..console import note
 from ..data.folder import FrameFolder
 from ..errors import InputError
 from ..files import sha256_file
-from ..hub_folder import HubFolder, is_job_id
+from ..hub_folder import SAME_HUB, HubFolder, is_job_id
 from ..prediction_folder import DESCRIPTION, described
 from .baseline import CONSTANT
 from .numbers import count
@@ -81,13 +81,19 @@ def predictions_of(job: str, frames: FrameFolder) -> tuple[Path, str]:
     return root, f"{job}, computed by {told['computed_by']}"
 
 
+def computer_of(job: str) -> str:
+    """What computed a job's predictions, in short: "this CPU", "Samsung Galaxy S24". Raises as `predictions_of`."""
+    by = str(_described(job, HubFolder().predictions_of(job))["computed_by"])
+    return "this CPU" if by.startswith("this CPU") else by.removesuffix(" (AI Hub)")
+
+
 def _described(job: str, root: Path) -> dict[str, Any]:
     """What the folder says; it names its frames and what computed them."""
     told = described(root)
     if told is None or not told.get("frames") or "computed_by" not in told:
         raise InputError(
             f"{root / DESCRIPTION} does not say which frames job {job} was given, and what computed them.",
-            f"Remove {root}, and `lpcv jobs wait {job}` fetches the predictions again.",
+            f"Remove {root}, and `lpcv jobs wait {job}` fetches the predictions again. {SAME_HUB}",
         )
     return told
 

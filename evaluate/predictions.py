@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +14,7 @@ from ..data.folder import FrameFolder
 from ..data.frame import Rgb
 from ..data.model_input import contract_input
 from ..errors import InputError
-from ..files import sha256_file, sha256_files
+from ..files import sha256_file, sha256_files, sha256_joined
 from ..onnx_session import model_files, open_session, session_metadata
 from ..prediction_folder import DESCRIPTION, described, read_prediction
 from ..runs import CHECKPOINT_KEY, Run, is_run
@@ -163,8 +162,7 @@ class OnnxModel:
 
     def sha256(self) -> str:
         """Of the file; where it keeps weights in others, over all of them."""
-        hashes = [sha256_file(file) for file in model_files(self.path)]
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        return sha256_joined(model_files(self.path))
 
     def predict(self, name: str, rgb: Rgb) -> Prediction:
         """Raises InputError where the model does not run or the output is not one map."""

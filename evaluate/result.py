@@ -122,15 +122,18 @@ class Score:
     def write_csv(self, path: Path) -> None:
         """One row per frame and the mean last; a value that is not finite, or a stopped frame's, is an empty cell.
 
-        Protocols beside the first have columns of their own, `PROTOCOL:metric`.
+        Protocols beside the first have columns of their own, `PROTOCOL:metric`. The last column says in each row what
+        was scored, for a job also what computed it, so that rows of two files may stand in one table.
         """
         columns = [("", self), *((f"{each.protocol.name}:", each) for each in self.beside)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("frame", *(f"{prefix}{key}" for prefix, score in columns for key in score.protocol.metrics)))
+        metrics = [f"{prefix}{key}" for prefix, score in columns for key in score.protocol.metrics]
+        writer.writerow(("frame", *metrics, "source"))
         for index, name in enumerate([*(frame.frame for frame in self.frames), "mean"]):
             rows = [(score, (*score.frames, score.mean)[index]) for _, score in columns]
-            writer.writerow((name, *(row.values[key] for score, row in rows for key in score.protocol.metrics)))
+            values = [row.values[key] for score, row in rows for key in score.protocol.metrics]
+            writer.writerow((name, *values, self.source))
         write_text(path, text.getvalue())
 
 

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from ..data.frame import Rgb
 from ..data.pictures import FONT, INK, PAPER
 
-SIDE, LEFT, TOP, RIGHT, BOTTOM = 560, 86, 64, 24, 62  # pixels: the square of the axes and what lies around it
+SIDE, LEFT, TOP, RIGHT, BOTTOM = 560, 86, 82, 24, 62  # pixels: the square of the axes and what lies around it
 SMALL, LARGE = 0.42, 0.52
 OURS, BASELINE, EVEN, LINE = (0, 114, 178), (213, 94, 0), (110, 110, 110), (222, 222, 222)  # told apart colour-blind
 NAMED = 6  # outliers that get their name
 TICKS = 8
+LEGEND = 100  # pixels of a legend's line for its dot and the word at its end
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,14 @@ def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
 
 
 def _legend(canvas: Rgb, labels: tuple[str, str], counts: tuple[int, int, int]) -> None:
-    """Above the axes: who is better in how many frames."""
+    """Above the axes, a line each (a label may say what computed a job): who is better in how many frames."""
     ours, baseline, frames = counts
-    column = LEFT
-    for label, count, colour in ((labels[1], ours, OURS), (labels[0], baseline, BASELINE)):
-        text = f"{_shortened(label, 120, SMALL)} better: {count} of {frames}"
-        cv2.circle(canvas, (column + 6, 44), 5, colour, cv2.FILLED, cv2.LINE_AA)
-        _write(canvas, text, (column + 17, 48), SMALL)
-        column += 17 + _width(text, SMALL) + 20
+    for label, count, colour, row in ((labels[1], ours, OURS, 44), (labels[0], baseline, BASELINE, 64)):
+        tail = f" better: {count} of {frames}"
+        text = f"{_shortened(label, SIDE - LEGEND - _width(tail, SMALL), SMALL)}{tail}"
+        cv2.circle(canvas, (LEFT + 6, row), 5, colour, cv2.FILLED, cv2.LINE_AA)
+        _write(canvas, text, (LEFT + 17, row + 4), SMALL)
+    column = LEFT + SIDE - 60
     cv2.drawMarker(canvas, (column + 6, 44), INK, cv2.MARKER_CROSS, 12, 2, cv2.LINE_AA)
     _write(canvas, "mean", (column + 17, 48), SMALL)
 

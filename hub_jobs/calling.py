@@ -84,7 +84,7 @@ class Caller:
         where = self.connection
         return UnauthorisedError(
             f"{where.called} at {where.api_url} does not accept the token of {where.config_file}.",
-            "`qai-hub configure --api_token TOKEN` stores a new one; it is shown on AI Hub's account page.",
+            where.renewal,
         )
 
     def refused(self, status: int, body: str, retry_after_s: float | None = None) -> RefusedError:
@@ -100,9 +100,12 @@ class Caller:
 
     def unavailable(self, what: str) -> UnavailableError:
         where = self.connection
+        otherwise = "`--hub local` rehearses without it."
+        if where.rehearsal:  # which is what rehearses
+            otherwise = "`lpcv hub serve` with its --root starts one that has ended." if where.stand_in else ""
         return UnavailableError(
             f"{where.called} at {where.api_url} {what}.",
-            "Type the same command again later: it goes on where it stopped. `--hub local` rehearses without it.",
+            f"Type the same command again later: it goes on where it stopped. {otherwise}".rstrip(),
         )
 
     def plain(self, text: str) -> str:
@@ -151,9 +154,7 @@ def qai_hub_library() -> Any:
     try:
         import qai_hub
     except ImportError:
-        raise MissingStepError(
-            "Qualcomm AI Hub's client is not installed.", "Run `pip install 'lpcv[hub]'` (or `pip install qai-hub`)."
-        ) from None
+        raise MissingStepError("Qualcomm AI Hub's client is not installed.", "Run `pip install 'lpcv[hub]'`.") from None
     return qai_hub
 
 

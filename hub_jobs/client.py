@@ -92,7 +92,7 @@ class SubmissionError(Exception):
         self.post, self.cause = post, cause
 
 
-class Hub:
+class HubClient:
     """AI Hub, or the stand-in, as `connection` says. Use as a context manager: it keeps netrc and proxies away."""
 
     def __init__(self, connection: Connection) -> None:
@@ -101,7 +101,7 @@ class Hub:
         self._jobs: dict[str, Any] = {}
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> HubClient:
         self._stack.enter_context(own_surroundings(self.connection))
         return self
 
@@ -141,22 +141,18 @@ class Hub:
         if answer.headers.get("Content-Type") != "application/x-protobuf":
             raise self._call.unavailable(NOT_AI_HUB)
 
-    def devices(self, query: str = "") -> list[HubDevice]:
-        """All devices whose name holds `query`, in any case."""
+    def devices(self) -> list[HubDevice]:
         with self._call.calling():
             found = self.client.get_devices()
         plain = self._call.plain
-        return [
-            HubDevice(plain(each.name), plain(each.os), tuple(map(plain, each.attributes)))
-            for each in found
-            if query.casefold() in each.name.casefold()
-        ]
+        return [HubDevice(plain(each.name), plain(each.os), tuple(map(plain, each.attributes))) for each in found]
 
     def device(self, name: str) -> HubDevice:
         """The device of exactly that name, with its newest system. Raises UnknownNameError with the nearest names."""
-        named = [each for each in self.devices(name) if each.name == name]
+        every = self.devices()
+        named = [each for each in every if each.name == name]
         if not named:
-            known = [each.name for each in self.devices()]
+            known = [each.name for each in every]
             raise UnknownNameError("device", name, nearest(name, known) or known)
         return max(named, key=lambda each: [int(part) for part in re.findall(r"\d+", each.os)])
 
@@ -343,9 +339,8 @@ class Hub:
     def _download(self, folder: Path, download: Callable[[Path], str]) -> Path:
         """The client writes where it likes; what is whole is renamed into `folder` under the name that it chose."""
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(
-            ".download.*.part"
-        ):  # a process was killed; `collect` sees to it that only one fetches a job
+        # a process was killed; `collect` sees to it that only one fetches a job
+        for left in folder.glob(".download.*.part"):
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download.", suffix=".part") as scratch:
             with self._call.calling():

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..console import note
 from ..contract import CURRENT as CONTRACT
+from ..errors import InputError
 from ..files import read_json, write_json
 from ..prediction_folder import DESCRIPTION, describe
 from .client import client_version
@@ -14,6 +15,7 @@ from .desk import Desk
 from .faults import UnavailableError
 from .frames import write_outputs
 from .history import Record
+from .verdict import Profile
 
 MODEL, PROFILE, OUTPUTS = "model", "profile", "outputs"
 
@@ -47,15 +49,30 @@ def compiled_model(desk: Desk, record: Record) -> Path:
 
 
 def profile_file(desk: Desk, record: Record) -> Path:
-    """`jobs/ID/profile.json`: the raw profile as the client gives it, under what it is a profile of."""
+    """`jobs/ID/profile.json`: the raw profile as the client gives it, under what it is a profile of.
+
+    Raises UnavailableError where there is none (yet): what says nothing is not kept, so it is asked for again.
+    """
     path = desk.kept(record, PROFILE)
-    if path is None:
+    if path is None or not _says_something(read_profile(path)):
         path = desk.folder.job(record.job_id or "") / "profile.json"
         raw = desk.hub.profile(record.job_id or "")
+        if not _says_something(raw):
+            raise UnavailableError(
+                f"{desk.connection.called} has no profile of job {record.job_id} yet.",
+                f"Type the command again; the job's page may say more: {record.url}",
+            )
         write_json(path, {**facts(record), "client_version": client_version(), "profile": raw})
         desk.keep(record, PROFILE, path)
         note(f"kept the raw profile: {path}")
     return path
+
+
+def _says_something(raw: Any) -> bool:
+    try:
+        return not Profile.of(raw).is_empty
+    except InputError:
+        return False
 
 
 def read_profile(path: Path) -> dict[str, Any]:

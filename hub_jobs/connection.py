@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import ipaddress
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +74,13 @@ class Connection:
     def called(self) -> str:
         return "the stand-in" if self.rehearsal else "AI Hub"
 
+    @property
+    def renewal(self) -> str:
+        """How another token gets into the configuration, as a remedy."""
+        if self.stand_in is not None:
+            return "A stand-in writes its client.ini at each start: take the one of that which answers there."
+        return f"`{configuring(self.config_file, self.name)}` stores a new one; it is shown on AI Hub's account page."
+
     def without_secrets(self, text: str) -> str:
         """Text from outside, without the token, and without the query of an address, which may be its signature.
 
@@ -79,6 +88,19 @@ class Connection:
         """
         text = re.sub(r"(https?://[^\s?]+)\?[^\s)'\"]+", r"\1?[...]", text)
         return text.replace(self.token, "[token]") if self.token else text
+
+
+def configuring(path: Path, name: str) -> str:
+    """The client's own command that writes this configuration.
+
+    name: what `--hub` said, DEFAULT where it said nothing
+    """
+    command = "qai-hub configure"
+    if name == DEFAULT:
+        return f"{command} --api_token TOKEN"
+    if path == (CONFIG_FOLDER / f"{name}.ini").expanduser():
+        return f"{command} --profile {shlex.quote(name)} --api_token TOKEN"
+    return f"{CLIENT_INI}={shlex.quote(str(path.absolute()))} {command} --api_token TOKEN"
 
 
 def config_path(profile: str | None) -> Path:
@@ -94,27 +116,38 @@ def read_connection(path: Path, name: str) -> Connection:
     if not path.is_file():
         raise InputError(
             f"There is no AI Hub configuration at {path}.",
-            "`qai-hub configure --api_token TOKEN` writes one (the token is on AI Hub's account page); "
+            f"`{configuring(path, name)}` writes one (the token is on AI Hub's account page); "
             "`--hub local` rehearses without an account.",
         )
+    anew = f"`{configuring(path, name)}` writes it anew."
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except (configparser.Error, UnicodeDecodeError):
         # the parser's message quotes the line that it cannot read, which may be the token's
-        raise InputError(f"{path} is not a client configuration.", "`qai-hub configure` writes it anew.") from None
+        raise InputError(f"{path} is not a client configuration.", anew) from None
+    if parser.has_section("lpcv"):
+        anew = "The stand-in writes it anew at its next start."
     api = parser["api"] if parser.has_section("api") else {}
     missing = [key for key in FIELDS if not api.get(key)]
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)} in [api].", "`qai-hub configure` writes it anew.")
+        raise InputError(f"{path} lacks {', '.join(missing)} in [api].", anew)
     if not _is_address(api["api_url"]):
-        raise InputError(f"{path}: api_url is no http(s) address.", "`qai-hub configure` writes it anew.")
+        raise InputError(f"{path}: api_url is no http(s) address.", anew)
     if not re.fullmatch(r"[!-~]+", api["api_token"]):  # no header can carry anything else; the client would crash
-        raise InputError(f"{path}: api_token holds what no token holds.", "`qai-hub configure` writes it anew.")
+        raise InputError(f"{path}: api_token holds what no token holds.", anew)
     return Connection(
         name, path, api["api_url"], api["web_url"], api["api_token"], api.get("default_project"),
         parser.get("lpcv", "stand_in", fallback=None),
     )  # fmt: skip
+
+
+def has_token(path: Path) -> bool:
+    """Is there something in the place of the token, whether or not the rest can be used?"""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with contextlib.suppress(OSError, configparser.Error, UnicodeDecodeError):
+        parser.read_string(path.read_text(encoding="utf-8"))
+    return bool(parser.get("api", "api_token", fallback=None))
 
 
 def _is_address(url: str) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from ..console import note
 from ..errors import InputError
 from ..files import sha256_file
 from ..hub_folder import HubFolder
-from .client import Hub
-from .connection import Connection, connected
-from .history import Record, record_of_job
+from .client import HubClient, Summary
+from .connection import DEFAULT, Connection, connected
+from .history import Record, record_of_job, records
 from .ledger import EventName, Ledger
+from .order import MARK, owner
 
 LOCK_NOTE_S = 2.0
 
@@ -25,7 +27,7 @@ LOCK_NOTE_S = 2.0
 class Desk:
     """One command's access to one AI Hub."""
 
-    hub: Hub
+    hub: HubClient
     ledger: Ledger
     folder: HubFolder
 
@@ -33,8 +35,27 @@ class Desk:
     def connection(self) -> Connection:
         return self.hub.connection
 
+    @property
+    def way(self) -> str | None:
+        """What `--hub` said, None where it said nothing."""
+        return None if self.connection.name == DEFAULT else self.connection.name
+
+    @cached_property
+    def owner(self) -> str:
+        """Whose jobs these are; what belongs to another account or hub is as if it were not there."""
+        return owner(self.connection)
+
+    @cached_property
+    def marked(self) -> list[Summary]:
+        """AI Hub's list of jobs that bear lpcv's mark, newest first, as it was when this command first looked."""
+        return self.hub.find(MARK)
+
+    def records(self) -> list[Record]:
+        """The ledger's, of this owner, oldest intention first."""
+        return [record for record in records(self.ledger) if record.hub == self.owner]
+
     def add(self, event: EventName, key: str, job_id: str | None = None, **facts: Any) -> None:
-        self.ledger.add(event, self.connection.identity, key, job_id, facts)
+        self.ledger.add(event, self.owner, key, job_id, facts)
 
     @contextmanager
     def alone(self, content: str) -> Iterator[None]:
@@ -42,7 +63,7 @@ class Desk:
         from filelock import FileLock, Timeout
 
         self.folder.locks.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(f"{self.connection.identity} {content}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{self.owner} {content}".encode()).hexdigest()[:32]
         lock = FileLock(self.folder.locks / f"{name}.lock")
         try:
             lock.acquire(timeout=LOCK_NOTE_S)
@@ -61,10 +82,10 @@ class Desk:
             raise InputError(
                 f"{self.folder.ledger} does not know job {job_id}.", "`lpcv jobs` lists what it knows; check the id."
             )
-        if record.hub != self.connection.identity:
+        if record.hub != self.owner:
             way = record.reached_by
             raise InputError(
-                f"Job {job_id} belongs to {record.hub}, not to {self.connection.identity}.",
+                f"Job {job_id} belongs to {record.hub}, not to {self.owner}.",
                 f"It was ordered with `--hub {way}`." if way else "It was ordered without --hub: leave that away.",
             )
         return record
@@ -87,7 +108,7 @@ def desk(hub: str | None, folder: HubFolder) -> Iterator[Desk]:
 
     hub: what `--hub` said. Raises InputError, MissingStepError, UnavailableError or UnauthorisedError.
     """
-    with connected(hub, folder.stand_in) as connection, Hub(connection) as opened:
+    with connected(hub, folder.stand_in) as connection, HubClient(connection) as opened:
         opened.probe()
         with Ledger(folder.ledger) as ledger:
             yield Desk(opened, ledger, folder)

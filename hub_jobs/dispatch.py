@@ -2,7 +2,8 @@
 
 The order of steps, each on the disk before the next begins: `intended` -> `uploaded` (each model and dataset once) ->
 `attempted` -> the one POST -> `submitted`. After `attempted` without `submitted` nobody knows whether there is a job;
-then AI Hub's list is searched for the order's mark before anything is sent again.
+then AI Hub's list is searched for the order's mark before anything is sent again. It is also searched before the first
+time, since another folder, machine or lost ledger may have ordered the same.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
 from ..console import note
 from ..errors import InputError, LpcvError
-from .client import Created, SubmissionError, Uploaded, client_version, expires_soon
+from .client import Created, SubmissionError, Summary, Uploaded, client_version, expires_soon
 from .desk import Desk
 from .faults import RefusedError
-from .history import Record, record_of, records
+from .history import BY_MARK, Record, latest, record_of
 from .order import MARK, SHORT_KEY, CompiledModel, DatasetFile, ModelFile, Order
+from .waiting import glimpsed
 
 # The client says that AI Hub cuts connections after 26 s (util/session.py:57), so what was sent before has become a
 # job by then, or never will.
@@ -38,58 +39,67 @@ def dispatch(desk: Desk, order: Order, *, again: bool = False) -> Record:
     Raises InputError, RefusedError, UnavailableError, UnauthorisedError; the ledger then tells how far it came.
     """
     with desk.alone(order.base(desk.connection)):
-        order = _turn(desk, order, again)
-        key = order.key(desk.connection)
-        record = _record(desk, key)
-        if record is None:
-            _say_device(desk, order.device)
-            desk.add("intended", key, **order.facts(desk.connection, client_version(), __version__))
-        elif record.job_id:
-            note(f"{record.type} job {record.job_id} was submitted before; it is used again. ({record.url})")
-            return record
-        else:
-            if record.in_doubt:
-                note("A submission was cut off before its answer came; looking whether it became a job.")
-            # also after a look in vain, since a job may have appeared later than anybody waited for it
-            found = look_for(desk, key, None if record.in_doubt else 0.0)
-            if found:
-                return _submitted(desk, key, found, "name")
-            if record.in_doubt:
-                desk.add("refused", key, reason="no job of that name appeared")
-        return _submit(desk, order, key)
+        while True:
+            turn = order.in_turn(_nth(desk, order, again))
+            key = turn.key(desk.connection)
+            record = _record(desk, key)
+            if record is None:
+                _say_device(desk, turn.device)
+                desk.add("intended", key, **turn.facts(desk.connection, client_version(), __version__))
+                found = _chosen(desk, marked(desk.marked, key))
+                if found and (adopted := _submitted(desk, key, found, BY_MARK)) and not again:
+                    return adopted
+                if found:
+                    continue  # there may be another turn of it, and so on
+            elif record.job_id:
+                note(f"{record.type} job {record.job_id} was submitted before; it is used again. ({record.url})")
+                return record
+            else:
+                if record.in_doubt:
+                    note("A submission was cut off before its answer came; looking whether it became a job.")
+                # also after a look in vain, since a job may have appeared later than anybody waited for it
+                found = look_for(desk, key, None if record.in_doubt else 0.0)
+                if found:
+                    return _submitted(desk, key, found, "name")
+                if record.in_doubt:
+                    desk.add("refused", key, reason="no job of that name appeared")
+            return _submit(desk, turn, key)
 
 
-def latest(desk_records: list[Record], base: str) -> Record | None:
-    """The newest turn of an order's content."""
-    same = [record for record in desk_records if record.intended["base"] == base]
-    return max(same, key=lambda record: record.intended["nth"]) if same else None
+def marked(jobs: list[Summary], key: str) -> list[Summary]:
+    """Those that bear the key's mark."""
+    return [job for job in jobs if MARK + key[:SHORT_KEY] in job.name]
 
 
 def look_for(desk: Desk, key: str, settle_s: float | None = None) -> Created | None:
     """The job that bears the key's mark, looked for until it could no longer appear."""
     until = time.monotonic() + (SETTLE_S if settle_s is None else settle_s)
     while True:
-        found = desk.hub.find(MARK + key[:SHORT_KEY])
+        found = _chosen(desk, desk.hub.find(MARK + key[:SHORT_KEY]))
         if found:
-            if len(found) > 1:
-                note(
-                    f"{len(found)} jobs bear the same mark: {', '.join(job.job_id for job in found)}; the first counts."
-                )
-            return desk.hub.created(found[-1].job_id)
+            return found
         if time.monotonic() >= until:
             return None
         time.sleep(LOOK_EVERY_S)
 
 
-def _turn(desk: Desk, order: Order, again: bool) -> Order:
-    last = latest(
-        [each for each in records(desk.ledger) if each.hub == desk.connection.identity], order.base(desk.connection)
-    )
+def _chosen(desk: Desk, found: list[Summary]) -> Created | None:
+    """The first of jobs that bear the same mark."""
+    if len(found) > 1:
+        note(f"{len(found)} jobs bear the same mark: {', '.join(job.job_id for job in found)}; the first counts.")
+    return desk.hub.created(found[-1].job_id) if found else None
+
+
+def _nth(desk: Desk, order: Order, again: bool) -> int:
+    """Which turn of the order is meant."""
+    last = latest(desk.records(), order.base(desk.connection))
     if last is None:
-        return order
+        return 0
+    if again and last.job_id and not last.finished:
+        last = glimpsed(desk, last)
     if again and not last.finished:
         note("The last one has not ended yet: it is followed, not ordered again.")
-    return replace(order, nth=last.intended["nth"] + (1 if again and last.finished else 0))
+    return last.intended["nth"] + (1 if again and last.finished else 0)
 
 
 def _say_device(desk: Desk, name: str) -> None:
@@ -100,7 +110,7 @@ def _say_device(desk: Desk, name: str) -> None:
 
 
 def _record(desk: Desk, key: str) -> Record | None:
-    return record_of(desk.ledger.of_key(desk.connection.identity, key))
+    return record_of(desk.ledger.of_key(desk.owner, key))
 
 
 def _submit(desk: Desk, order: Order, key: str) -> Record:
@@ -145,7 +155,11 @@ def _submitted(desk: Desk, key: str, created: Created, known_by: str) -> Record:
     desk.add("submitted", key, created.job_id, url=created.url, known_by=known_by)
     record = _record(desk, key)
     assert record is not None  # it was intended before
-    note(f"{record.type} job {created.job_id} submitted: {created.url}")
+    job = f"{record.type} job {created.job_id}"
+    if record.adopted:
+        note(f"{job} was found by its mark: ordered from another folder or ledger; it is used again. ({created.url})")
+    else:
+        note(f"{job} submitted: {created.url}")
     return record
 
 
@@ -203,7 +217,7 @@ def _on_hub(
 ) -> str:
     key = asset(sha256)
     with desk.alone(key):
-        events = desk.ledger.of_key(desk.connection.identity, key)
+        events = desk.ledger.of_key(desk.owner, key)
         last = events[-1] if events else None
         if (
             last

@@ -10,14 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from .. import __version__
 from ..contract import CURRENT as CONTRACT
 from ..errors import LpcvError
 from ..hub_folder import HubFolder
-from .client import Hub
-from .connection import DEFAULT, LOCAL, Connection, config_path, connected, read_connection
+from .client import HubClient
+from .connection import DEFAULT, LOCAL, Connection, config_path, connected, has_token, read_connection
 
 TRIED_CLIENT = "0.56"  # the version whose protocol was read and run
 ENOUGH_DISK_GB = 5.0  # 2,000 frames as datasets, one at a time, and their outputs
+EXTRA = "`pip install 'lpcv[hub]'`"
 State = Literal["ok", "note", "fail"]
 
 
@@ -40,29 +42,30 @@ def examine(hub: str | None, folder: HubFolder, device: str | None) -> list[Find
 
     hub: what `--hub` says; device: the one to resolve, None for the contract's
     """
-    findings = [*_software(), _disk(folder.root)]
+    findings = [*_software(hub == LOCAL), _disk(folder.root)]
     if hub == LOCAL:
         findings.append(Finding("configuration", "ok", f"the stand-in's own, {folder.stand_in / 'client.ini'}"))
+        findings.append(_token(True))
     else:
         path = config_path(hub)
         try:
             connection = read_connection(path, hub or DEFAULT)
         except LpcvError as error:
-            state = "found, not usable" if path.exists() else "not found"
-            findings.append(Finding("configuration", "fail", f"{path}: {state}", error.remedy))
+            findings.append(Finding("configuration", "fail", error.problem, error.remedy))
+            findings.append(_token(has_token(path)))
             return findings
-        findings += [Finding("configuration", "ok", str(path)), Finding("token", "ok", "present (not shown)")]
+        findings += [Finding("configuration", "ok", str(path)), _token(True)]
         if connection.rehearsal:
             findings.append(Finding("service", "note", "a stand-in: its numbers say nothing of a device"))
     try:
-        with connected(hub, folder.stand_in) as connection, Hub(connection) as opened:
+        with connected(hub, folder.stand_in) as connection, HubClient(connection) as opened:
             findings += _service(connection, opened, device)
     except LpcvError as error:
         findings.append(Finding("server", "fail", error.problem, error.remedy))
     return findings
 
 
-def _service(connection: Connection, opened: Hub, device: str | None) -> Iterator[Finding]:
+def _service(connection: Connection, opened: HubClient, device: str | None) -> Iterator[Finding]:
     opened.probe()
     yield Finding("server", "ok", f"{connection.called} at {connection.api_url} answers and knows the token")
     for name in (device,) if device else CONTRACT.devices:
@@ -74,9 +77,13 @@ def _service(connection: Connection, opened: Hub, device: str | None) -> Iterato
             yield Finding("device", "ok", f"{found.name}, system {found.os}")
 
 
-def _software() -> Iterator[Finding]:
+def _token(present: bool) -> Finding:
+    return Finding("token", "ok", "present, not shown") if present else Finding("token", "fail", "missing")
+
+
+def _software(rehearses: bool) -> Iterator[Finding]:
     yield Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Finding("lpcv", "ok", version("lpcv"))
+    yield Finding("lpcv", "ok", __version__)
     torch = _version("torch")
     yield Finding(
         "torch", "ok" if torch else "note", torch or "not installed",
@@ -84,11 +91,22 @@ def _software() -> Iterator[Finding]:
     )  # fmt: skip
     client = _version("qai-hub")
     if client is None:
-        yield Finding("client", "fail", "qai-hub is not installed", "`pip install 'lpcv[hub]'`")
+        yield Finding("client", "fail", "qai-hub is not installed", EXTRA)
     elif not client.startswith(f"{TRIED_CLIENT}."):
         yield Finding("client", "note", f"qai-hub {client}", f"lpcv was tried with {TRIED_CLIENT} only.")
     else:
         yield Finding("client", "ok", f"qai-hub {client}")
+    for what, packages, why, needed in (
+        ("datasets", ("h5py",), "`lpcv infer` needs it", True),
+        ("stand-in", ("starlette", "uvicorn"), "`--hub local` and `lpcv hub serve` need it", rehearses),
+    ):
+        there = {package: _version(package) for package in packages}
+        missing = [package for package, found in there.items() if found is None]
+        if missing:
+            state = "fail" if needed else "note"
+            yield Finding(what, state, f"{', '.join(missing)} is not installed; {why}", EXTRA)
+        else:
+            yield Finding(what, "ok", ", ".join(f"{package} {found}" for package, found in there.items()))
 
 
 def _disk(root: Path) -> Finding:

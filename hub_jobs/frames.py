@@ -15,9 +15,8 @@ from ..data.model_input import contract_input
 from ..errors import InputError
 from ..files import sha256_file
 from ..prediction_folder import write_prediction
+from .options import FRAMES_PER_JOB
 from .order import DatasetFile
-
-FRAMES_PER_JOB = 250  # 0.9 GB of float32: a broken upload costs minutes, and 2,000 frames cost 8 jobs
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Slice:
     dataset: DatasetFile
 
 
-def slices(folder: FrameFolder, frames_per_job: int) -> list[Slice]:
+def slices(folder: FrameFolder, frames_per_job: int = FRAMES_PER_JOB) -> list[Slice]:
     """The folder's frames, in order, at most `frames_per_job` together."""
     parts = [folder.names[at : at + frames_per_job] for at in range(0, len(folder), frames_per_job)]
     return [Slice(names, dataset_of(folder.subset(names))) for names in parts]

@@ -12,15 +12,18 @@ from .ledger import Event, Ledger
 
 SUCCESS, FAILED, GONE = "SUCCESS", "FAILED", "GONE"
 TERMINAL = (SUCCESS, FAILED, GONE)
+BY_MARK = "mark"  # how a job became known that this ledger never ordered
 
 
 @dataclass(frozen=True)
 class Record:
     """A job from intention to sharing.
 
-    intended: type, title, name, device, options, base, nth, rehearsal ... as `order.Order.facts` wrote them
+    intended: type, title, name, device, options, base, nth, rehearsal ... as `order.Order.facts` wrote them, and the
+        set of predictions as the newest command filed it
     in_doubt: a submission was begun and nothing is known of its end
     state: AI Hub's word (CREATED, SUCCESS, FAILED ...) or GONE; None before the first answer
+    submission: the number of the ledger's event: clocks move; adopted: ordered elsewhere, found by its mark
     fetched: what -> {"path": relative to the hub folder, "sha256": ...}
     """
 
@@ -32,6 +35,8 @@ class Record:
     job_id: str | None = None
     url: str | None = None
     submitted_at: str | None = None
+    submission: int = 0
+    adopted: bool = False
     state: str | None = None
     reason: str = ""
     fetched: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -67,10 +72,13 @@ def record_of(events: Iterable[Event]) -> Record | None:
             record = replace(record, in_doubt=False)
         elif event.event == "submitted" and record.job_id is None:
             record = replace(
-                record, in_doubt=False, job_id=event.job_id, url=facts["url"], submitted_at=event.at, state="CREATED"
-            )
+                record, in_doubt=False, job_id=event.job_id, url=facts["url"], submitted_at=event.at, state="CREATED",
+                submission=event.number, adopted=facts.get("known_by") == BY_MARK,
+            )  # fmt: skip
         elif event.event == "state":
             record = replace(record, state=facts["state"], reason=facts.get("reason", ""))
+        elif event.event == "filed":
+            record = replace(record, intended={**record.intended, **facts})
         elif event.event == "fetched":
             record = replace(record, fetched={**record.fetched, facts["what"]: facts})
         elif event.event == "shared":
@@ -91,11 +99,37 @@ def record_of_job(ledger: Ledger, job_id: str) -> Record | None:
     return record_of(ledger.of_job(job_id))
 
 
+def latest(found: Iterable[Record], base: str) -> Record | None:
+    """The newest turn of an order's content."""
+    return max((each for each in found if each.intended["base"] == base), key=lambda each: each.intended["nth"],
+               default=None)  # fmt: skip
+
+
+def newest(found: Iterable[Record]) -> Record | None:
+    """The job that was submitted last, however the clock has moved."""
+    return max((each for each in found if each.job_id), key=lambda each: each.submission, default=None)
+
+
+def unfinished(found: Iterable[Record]) -> list[Record]:
+    """Jobs to be waited for. One that was not known there is asked for again, unless it has been ordered anew."""
+    every = list(found)
+    turns = {(each.hub, each.intended["base"], each.intended["nth"]) for each in every}
+    return [
+        each
+        for each in every
+        if each.job_id
+        and (
+            not each.finished
+            or (each.state == GONE and (each.hub, each.intended["base"], each.intended["nth"] + 1) not in turns)
+        )
+    ]
+
+
 def spent_today(found: Iterable[Record], hub: str) -> int:
-    """Jobs that were submitted to `hub` since midnight of this machine's clock."""
+    """Jobs that this ledger submitted to `hub` since midnight of this machine's clock."""
     today = datetime.now().astimezone().date()
     return sum(
         datetime.fromisoformat(record.submitted_at).astimezone().date() == today
         for record in found
-        if record.hub == hub and record.submitted_at is not None
+        if record.hub == hub and record.submitted_at is not None and not record.adopted
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..data.folder import FrameFolder
 from ..files import sha256_file
+from .desk import Desk
 from .frames import slices
 from .history import Record
 from .models import compiled
-from .order import Order
+from .order import Order, set_of
 
 SET_DIGITS = 12
 
@@ -34,13 +35,21 @@ def orders_of(base: Record, folder: FrameFolder, frames_per_job: int, device: st
     ]  # fmt: skip
 
 
-def in_set(record: Record, turn: int, kept: Mapping[str, Any] | None = None) -> Record:
-    """The record, of the set of predictions that it belongs to now; other than inference jobs it leaves as they are.
+def filed(desk: Desk, records: Sequence[Record], orders: Sequence[Order]) -> list[Record]:
+    """The jobs of one command's orders, their predictions all in one set, which the ledger keeps where it is new.
 
-    turn: how often it was ordered again; each has a folder of its own, so that no job's numbers pass for another's
-    kept: what the order says that used an earlier one's job again: its set may have more frames
+    A slice's job may be an earlier command's, whose set had other frames, or may have been ordered again alone. Jobs
+    that make no predictions stay as they are.
     """
-    told = {**record.intended, **(kept or {})}
-    if "set" not in told:
+    turns = [record.intended["nth"] for record in records]
+    return [_filed(desk, record, order, turns) for record, order in zip(records, orders, strict=True)]
+
+
+def _filed(desk: Desk, record: Record, order: Order, turns: Sequence[int]) -> Record:
+    if "set" not in order.kept:
         return record
-    return replace(record, intended={**told, "set": f"{told['set']}-{turn}" if turn else told["set"]})
+    kept = json.loads(json.dumps({**order.kept, "set": set_of(order.kept["set"], turns)}))  # as the ledger gives it
+    changed = {what: value for what, value in kept.items() if record.intended.get(what) != value}
+    if changed:
+        desk.add("filed", record.key, record.job_id, **changed)
+    return replace(record, intended={**record.intended, **changed})

@@ -1,4 +1,4 @@
-"""`lpcv jobs`, `lpcv devices`, `lpcv doctor`, `lpcv hub`."""
+"""`lpcv jobs`: what the ledger knows of them, and what can be done with them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .options import FILE, hub_option, timeout_option
+
 if TYPE_CHECKING:
     from .history import Record
-
-FILE = click.Path(path_type=Path)
-hub_option = click.option(
-    "--hub",
-    metavar="PROFILE|local",
-    help="A profile of ~/.qai_hub, an .ini file, or `local` for a rehearsal. Default: your AI Hub configuration.",
-)
 
 
 @click.group(invoke_without_command=True)
@@ -31,12 +26,20 @@ def jobs(ctx: click.Context, json_file: Path | None, everything: bool) -> None:
     lpcv jobs wait
     The ledger is runs/aihub of the current folder, or what LPCV_HUB_FOLDER names.
     """
+    from ..errors import InputError
+
     if ctx.invoked_subcommand is not None:
+        if json_file or everything:
+            raise InputError(
+                f"--json and --all before `{ctx.invoked_subcommand}` are options of the list.",
+                f"See `lpcv jobs {ctx.invoked_subcommand} --help` for its own.",
+            )
         return
     from ..console import next_step, note, table
     from ..files import write_json
     from ..hub_folder import HubFolder
-    from .history import records, spent_today
+    from .ending import at
+    from .history import records, spent_today, unfinished
     from .ledger import Ledger
 
     folder = HubFolder()
@@ -45,15 +48,17 @@ def jobs(ctx: click.Context, json_file: Path | None, everything: bool) -> None:
     shown = found if everything else found[-20:]
     table(
         f"{len(found)} jobs in {folder.ledger}" + (f", the newest {len(shown)}" if len(shown) < len(found) else ""),
-        ("job", "type", "state", "device", "title", "submitted"),
+        ("job", "type", "state", "device", "title", "submitted (UTC)"),
         [_row(record) for record in reversed(shown)],
     )
     for hub in sorted({record.hub for record in found}):
         note(f"Submitted today to {hub}: {spent_today(found, hub)}.")
     if json_file:
         write_json(json_file, [_as_json(record) for record in found])
-    unfinished = [record for record in found if not record.finished]
-    next_step("lpcv jobs wait" if unfinished else "lpcv jobs show JOB" if found else "lpcv compile RUN --device NAME")
+    if running := unfinished(found):
+        next_step(f"lpcv jobs wait{at(running[-1].reached_by)}")
+    else:
+        next_step("lpcv jobs show JOB" if found else "lpcv compile RUN --device NAME")
 
 
 @jobs.command()
@@ -69,7 +74,8 @@ def show(job_id: str, json_file: Path | None) -> None:
     from ..errors import InputError
     from ..files import write_json
     from ..hub_folder import HubFolder
-    from .history import record_of
+    from .ending import at, next_of
+    from .history import SUCCESS, record_of
     from .ledger import Ledger
 
     folder = HubFolder()
@@ -90,38 +96,51 @@ def show(job_id: str, json_file: Path | None) -> None:
     table("Events (UTC)", ("at", "event", "facts"), lines)
     if json_file:
         write_json(json_file, {**told, "events": [vars(event) for event in events]})
-    next_step(_next_of(record))
+    told_next = next_of(record)
+    if record.type == "profile" and record.state == SUCCESS:  # measured and looked at: the organisers want to see it
+        told_next = f"lpcv jobs share {record.intended['compile_job']}{at(record.reached_by)}"
+    next_step(told_next)
 
 
 @jobs.command()
 @click.argument("job_type", metavar="TYPE", type=click.Choice(("compile", "profile", "inference")))
-def last(job_type: str) -> None:
+@hub_option
+def last(job_type: str, hub: str | None) -> None:
     """Print the id of the newest job of TYPE (compile, profile, inference), for use in other commands.
 
     \b
     lpcv jobs last compile
+    lpcv jobs last compile --hub local
     lpcv score $(lpcv jobs last inference) --data datasets/val
+    One that has failed or is gone does not count. Without --hub it is the newest of all hubs.
     """
     from ..console import result
     from ..errors import MissingStepError
     from ..hub_folder import HubFolder
-    from .history import records
+    from .ending import VERBS
+    from .history import FAILED, GONE, newest, records
     from .ledger import Ledger
+    from .plan import looking
 
     folder = HubFolder()
-    with Ledger(folder.ledger, read_only=True) as ledger:
-        found = [record.job_id for record in records(ledger) if record.type == job_type and record.job_id]
-    if not found:
-        verb = {"compile": "compile", "profile": "profile", "inference": "infer"}[job_type]
+    if hub is None:
+        with Ledger(folder.ledger, read_only=True) as ledger:
+            known = records(ledger)
+    else:
+        with looking(hub, folder) as here:
+            known = here.records()
+    found = newest(each for each in known if each.type == job_type and each.state not in (FAILED, GONE))
+    if found is None:
         raise MissingStepError(
-            f"{folder.ledger} knows no {job_type} job.", f"`lpcv {verb} --help` shows how to make one."
+            f"{folder.ledger} knows no {job_type} job{f' of --hub {hub}' if hub else ''} that runs or has succeeded.",
+            f"`lpcv {VERBS[job_type]} --help` shows how to make one.",
         )
-    result(found[-1])
+    result(found.job_id or "")
 
 
 @jobs.command()
 @click.argument("job_ids", metavar="[JOB]...", nargs=-1)
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0), help="Stop waiting after so many seconds, each.")
+@timeout_option
 @hub_option
 def wait(job_ids: tuple[str, ...], timeout_s: float | None, hub: str | None) -> None:
     """Follow jobs to their end and fetch what they give; without JOB, all of this hub that have not ended.
@@ -129,32 +148,31 @@ def wait(job_ids: tuple[str, ...], timeout_s: float | None, hub: str | None) -> 
     \b
     lpcv jobs wait
     lpcv jobs wait jgzr4x9o5 --timeout 600
-    Ctrl-C is safe: jobs go on, and what is fetched is kept.
+    Ctrl-C is safe: no job is stopped by it, and what is fetched is kept. (A stand-in that `--hub local` started ends
+    with the command; its jobs go on with the next one.)
     """
     from ..console import next_step, note
     from ..hub_folder import HubFolder
     from .collect import collect
     from .desk import desk
     from .ending import exit_code, tell
-    from .history import records
-    from .inference import in_set
-    from .outcome import Succeeded
+    from .faults import UnauthorisedError
+    from .history import unfinished
+    from .outcome import Succeeded, Unauthorised
     from .waiting import follow
 
     outcomes = []
     with desk(hub, HubFolder()) as opened:
-        known = [opened.record(job_id) for job_id in job_ids] or [
-            each
-            for each in records(opened.ledger)
-            if each.hub == opened.connection.identity and each.job_id and not each.finished
-        ]
+        known = [opened.record(job_id) for job_id in job_ids] or unfinished(opened.records())
         if not known:
             note("Every job of this hub has ended.")
         for record in known:
             outcome = follow(opened, record, timeout_s)
-            tell(outcome)
+            if isinstance(outcome, Unauthorised):
+                raise UnauthorisedError(outcome.reason, outcome.remedy)
+            tell(outcome, record)
             if isinstance(outcome, Succeeded):
-                note(f"kept: {collect(opened, in_set(record, record.intended['nth']))}")
+                note(f"kept: {collect(opened, record)}")
             outcomes.append(outcome)
     next_step("lpcv jobs")
     raise click.exceptions.Exit(exit_code(outcomes))
@@ -185,7 +203,11 @@ def reconcile(hub: str | None) -> None:
     if absent:
         table("Meant, and not there: type its command again", ("key", "title"), absent)
     if strangers:
-        table("Marked by lpcv, not in this ledger", ("job", "state", "name"), strangers)
+        table(
+            "Marked by lpcv, not in this ledger: type its command again, which takes it over",
+            ("job", "state", "name"),
+            strangers,
+        )
     if not (adopted or absent or strangers):
         result("Ledger and list agree.")
     next_step("lpcv jobs")
@@ -237,103 +259,6 @@ def share(job_id: str, addresses: tuple[str, ...], yes: bool, dry_run: bool, hub
     next_step(f"lpcv jobs show {job_id}")
 
 
-@click.command()
-@click.argument("query", default="")
-@click.option("--json", "json_file", type=FILE, help="Write them as JSON.")
-@hub_option
-def devices(query: str, json_file: Path | None, hub: str | None) -> None:
-    """List AI Hub's devices whose name holds QUERY, and what each can do.
-
-    \b
-    lpcv devices "Galaxy S24"
-    lpcv devices --hub local --json devices.json
-    """
-    from ..console import next_step, table
-    from ..errors import UnknownNameError
-    from ..files import write_json
-    from ..hub_folder import HubFolder
-    from .client import Hub
-    from .connection import connected
-    from .devices import nearest
-    from .ending import at
-
-    with connected(hub, HubFolder().stand_in) as connection, Hub(connection) as opened:
-        opened.probe()
-        every = opened.devices()
-    found = [device for device in every if query.casefold() in device.name.casefold()]
-    if not found:
-        names = [device.name for device in every]
-        raise UnknownNameError("device whose name holds", query, nearest(query, names) or names)
-    rows = [
-        (
-            device.name,
-            f"{_attribute(device, 'os') or ''} {device.os}".strip(),
-            (_attribute(device, "chipset") or "").removeprefix("qualcomm-"),
-            _attribute(device, "hexagon") or "",
-            "yes" if _attribute(device, "htp-supports-fp16") == "true" else "not said",
-        )
-        for device in found
-    ]
-    table(f"Devices of {connection.called}", ("name", "system", "chipset", "NPU", "fp16 on the NPU"), rows)
-    if json_file:
-        write_json(json_file, [vars(device) for device in found])
-    next_step(f'lpcv compile RUN --device "{found[0].name}"{at(hub)}')
-
-
-@click.command()
-@click.option("--device", help="A device to resolve; default: the contract's.")
-@click.option("--json", "json_file", type=FILE, help="Write the findings as JSON.")
-@hub_option
-def doctor(device: str | None, json_file: Path | None, hub: str | None) -> None:
-    """Is everything here for AI Hub? Exit code 1 if something is not.
-
-    \b
-    lpcv doctor
-    lpcv doctor --hub local --device "Samsung Galaxy S24"
-    Names Python, torch, the client, its configuration and whether it has a token (never the token), whether the server
-    answers, the device, and the disk.
-    """
-    from ..console import next_step, table
-    from ..files import write_json
-    from ..hub_folder import HubFolder
-    from .doctor import examine
-    from .ending import at
-
-    findings = examine(hub, HubFolder(), device)
-    table("lpcv doctor", ("what", "state", "found", "remedy"), [finding.row for finding in findings])
-    if json_file:
-        write_json(json_file, [vars(finding) for finding in findings])
-    if any(finding.state == "fail" for finding in findings):
-        next_step(f"lpcv doctor{at(hub)}, when what failed is mended")
-        raise click.exceptions.Exit(1)
-    next_step(f"lpcv compile RUN --device NAME{at(hub)}")
-
-
-@click.group()
-def hub() -> None:
-    """The stand-in for AI Hub: rehearse without an account, with the unmodified client.
-
-    \b
-    lpcv hub serve --root stand-in
-    """
-
-
-@hub.command()
-@click.option("--root", type=FILE, required=True, help="Everything that it keeps lies in this folder.")
-@click.option("--port", type=click.IntRange(0, 65535), help="On 127.0.0.1; default: the last one, or a free one.")
-def serve(root: Path, port: int | None) -> None:
-    """Serve a stand-in on this machine until Ctrl-C; typed again, it goes on with what it had.
-
-    \b
-    lpcv hub serve --root stand-in
-    QAIHUB_CLIENT_INI=stand-in/client.ini python any_script_of_yours.py
-    It writes ROOT/client.ini, which sends any script here. Jobs run on this CPU: their numbers say nothing of a device.
-    """
-    from .stand_in.serve import serve as run
-
-    run(root, port)
-
-
 def _row(record: Record) -> tuple[str, ...]:
     state = record.state or ("in doubt" if record.in_doubt else "intended")
     mark = "stand-in, " if record.intended["rehearsal"] else ""
@@ -358,20 +283,3 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(each)}" for key, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _attribute(device: Any, name: str) -> str | None:
-    return next((each.partition(":")[2] for each in device.attributes if each.partition(":")[0] == name), None)
-
-
-def _next_of(record: Record) -> str:
-    from .ending import at
-
-    local = at(record.reached_by)
-    if not record.finished:
-        return f"lpcv jobs wait {record.job_id}{local}"
-    return {
-        "compile": f"lpcv profile {record.job_id}{local}",
-        "profile": f"lpcv jobs share {record.intended.get('compile_job')}{local}",
-        "inference": f"lpcv score {record.job_id} --data DIR",
-    }[record.type]

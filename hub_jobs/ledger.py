@@ -1,7 +1,7 @@
 """The ledger: what was meant, sent and received, as events that are only added. SQLite, so every crash is survived.
 
 An event is written BEFORE what it announces (`intended`, `attempted`) and right AFTER what it reports (`uploaded`,
-`submitted`, `state`, `fetched`, `shared`). Several processes may use it at once. It never holds a token.
+`submitted`, `state`, `filed`, `fetched`, `shared`). Several processes may use it at once. It never holds a token.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any, Literal
 from ..errors import InputError
 
 EventName = Literal[
-    "intended", "uploaded", "attempted", "refused", "submitted", "state", "fetched", "shared", "expired"
+    "intended", "uploaded", "attempted", "refused", "submitted", "state", "filed", "fetched", "shared", "expired"
 ]
 SCHEMA = 1
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,            -- UTC, ISO 8601; shown, never compared: clocks move
-    hub TEXT NOT NULL,           -- Connection.identity
+    hub TEXT NOT NULL,           -- order.owner
     key TEXT NOT NULL,           -- content key of the job, or SHA-256 of what was uploaded
     event TEXT NOT NULL,
     job_id TEXT,

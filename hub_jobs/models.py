@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from ..errors import InputError, MissingStepError
-from ..files import sha256_file
+from ..files import sha256_joined
 from ..hub_folder import is_job_id
 from ..onnx_session import model_files, open_session, session_metadata
 from ..runs import Run, is_run
 from .desk import Desk
-from .history import FAILED, GONE, Record, records
+from .ending import at
+from .history import FAILED, GONE, Record, newest
 from .order import CompiledModel, ModelFile
 
 
@@ -29,9 +29,7 @@ def model_of(target: Path) -> ModelFile:
             "Give a run that has been exported, or a model.onnx.",
         )
     files = model_files(path)
-    hashes = [sha256_file(file) for file in files]
-    total = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    return ModelFile(tuple(files), total)
+    return ModelFile(tuple(files), sha256_joined(files))
 
 
 def title_of(target: Path) -> str:
@@ -56,22 +54,28 @@ def compile_record(desk: Desk, target: str, device: str | None) -> Record:
     model = model_of(Path(target))
     found = [
         record
-        for record in records(desk.ledger)
+        for record in desk.records()
         if record.type == "compile"
-        and record.hub == desk.connection.identity
         and record.job_id
-        and record.state not in (FAILED, GONE)
         and record.intended["model_sha256"] == model.sha256
         and device in (None, record.intended["device"])
     ]
-    if not found:
-        where = " --hub local" if desk.connection.name == "local" else ""
+    usable = newest(record for record in found if record.state not in (FAILED, GONE))
+    if usable:
+        return usable
+    lost, wanted = newest(found), device or (found[-1].intended["device"] if found else "NAME")
+    command = f'lpcv compile {target} --device "{wanted}"{at(desk.way)}'
+    if lost:
+        what = f"FAILED: {lost.reason or 'AI Hub gives no reason'}" if lost.state == FAILED else "is not known there"
         raise MissingStepError(
-            f"{target} as it is now has no compile job{f' for {device}' if device else ''} "
-            f"at {desk.connection.called} in {desk.folder.ledger}.",
-            f'Run `lpcv compile {target} --device "{device or "NAME"}"{where}` first.',
+            f"{target} was compiled at {desk.connection.called}, and its compile job {lost.job_id} {what}.",
+            f"See `lpcv jobs show {lost.job_id}`; `{command} --again` compiles it once more.",
         )
-    return found[-1]
+    raise MissingStepError(
+        f"{target} as it is now has no compile job{f' for {device}' if device else ''} "
+        f"at {desk.connection.called} in {desk.folder.ledger}.",
+        f"Run `{command}` first.",
+    )
 
 
 def compiled(record: Record) -> CompiledModel:

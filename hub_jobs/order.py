@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from .connection import Connection
+from .connection import CONFIG_FOLDER, DEFAULT, Connection
 
 JobType = Literal["compile", "profile", "inference"]
 InputSpec = dict[str, tuple[tuple[int, ...], str]]  # name -> shape, dtype
@@ -17,6 +17,28 @@ InputSpec = dict[str, tuple[tuple[int, ...], str]]  # name -> shape, dtype
 SHORT_KEY = 12  # hexadecimal digits in a job's name: 48 bits
 LONGEST_TITLE = 60
 MARK = "lpcv-"
+
+
+def owner(connection: Connection) -> str:
+    """Whose jobs are meant: the hub, and the project and the profile where they are named, as each may be an account.
+
+    No part of the token: it is renewed, and the jobs stay. So accounts that take turns in one file are not told apart.
+    """
+    named = [f"project {connection.default_project}"] if connection.default_project else []
+    file, folder = connection.config_file, CONFIG_FOLDER.expanduser()
+    if connection.stand_in is None and connection.name != DEFAULT and file != folder / "client.ini":
+        named.append(f"profile {file.stem if file.parent == folder else file.resolve()}")
+    return connection.identity + (f" ({', '.join(named)})" if named else "")
+
+
+def set_of(made: str, turns: Sequence[int]) -> str:
+    """The folder of a set of predictions: each way in which its slices were ordered again has one of its own.
+
+    So no job's numbers ever pass for another's. turns: of each slice, how often it was ordered again
+    """
+    if len(set(turns)) > 1:
+        return f"{made}-{hashlib.sha256(repr(list(turns)).encode()).hexdigest()[:SHORT_KEY]}"
+    return f"{made}-{turns[0]}" if turns[0] else made
 
 
 @dataclass(frozen=True)
@@ -75,10 +97,15 @@ class Order:
     nth: int = 0
     kept: dict[str, Any] = field(default_factory=dict)
 
+    def in_turn(self, nth: int) -> Order:
+        """This order, made for the nth time again."""
+        kept = {**self.kept, "set": set_of(self.kept["set"], [nth])} if "set" in self.kept else self.kept
+        return replace(self, nth=nth, kept=kept)
+
     def base(self, connection: Connection) -> str:
         """SHA-256 of all that decides the result; the client's version is recorded, not keyed."""
         content = {
-            "hub": connection.identity,
+            "hub": owner(connection),
             "type": self.type,
             **self.model.identity,
             "input_spec": list(self.input_spec.items()) if self.input_spec else None,  # its order counts

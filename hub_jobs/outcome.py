@@ -24,8 +24,16 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Submitted:
+    """The job is there and has not ended; nobody waits for it."""
+
+    job_id: str
+    url: str
+
+
+@dataclass(frozen=True)
 class TimedOut:
-    """We stopped waiting; the job itself goes on."""
+    """We stopped waiting; the job itself is not stopped."""
 
     job_id: str
     url: str
@@ -42,10 +50,10 @@ class Expired:
 
 @dataclass(frozen=True)
 class Unauthorised:
-    """AI Hub does not accept the token; nothing was submitted."""
+    """AI Hub does not accept the token: a sentence, and what helps. A job that was submitted is not lost by it."""
 
-    url: str
     reason: str
+    remedy: str
 
 
-Outcome = Succeeded | Failed | TimedOut | Expired | Unauthorised
+Outcome = Succeeded | Failed | Submitted | TimedOut | Expired | Unauthorised

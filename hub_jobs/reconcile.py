@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .client import Summary
 from .desk import Desk
-from .history import Record, records
+from .history import Record
 from .order import MARK, SHORT_KEY
 
 
@@ -21,8 +21,7 @@ class Reconciled:
 
 def reconcile(desk: Desk) -> Reconciled:
     """Compare the ledger with AI Hub's list; what was cut off and is there is written down as submitted."""
-    mine = [record for record in records(desk.ledger) if record.hub == desk.connection.identity]
-    marked = [summary for summary in desk.hub.summaries() if MARK in summary.name]
+    mine, marked = desk.records(), desk.marked
     adopted, absent = [], []
     for record in mine:
         if record.job_id is not None:

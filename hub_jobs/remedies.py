@@ -84,7 +84,7 @@ REMEDIES = (
     Remedy(
         r"QNN_DEVICE_ERROR_INVALID_CONFIG",
         "The compiler does not know the chip that it was asked to compile for (soc_model).",
-        "Choose a recorded device: lpcv devices lists them with their soc_model.",
+        "Choose another device: lpcv devices --json FILE writes each with its soc-model, where it has one.",
         MEASURED,
     ),
     Remedy(
@@ -167,7 +167,7 @@ REMEDIES = (
     Remedy(
         r"does not support (TFLite|ONNX|QNN|Core ML) model input",
         "The device cannot run models of this runtime.",
-        "Compile with another --runtime; lpcv devices shows a device's frameworks.",
+        "Compile with another --runtime; lpcv devices --json FILE writes the frameworks of each device.",
         f"{CLIENT}, client.py:4390 to 4405",
     ),
     Remedy(
@@ -191,14 +191,15 @@ REMEDIES = (
     Remedy(
         r"Failed to authenticate|API authentication failure",
         "AI Hub did not accept the API token: it is wrong, or was replaced.",
-        "Copy the current one from the Account page and run: qai-hub configure --api_token TOKEN. A 'default' entry "
-        "in ~/.netrc replaces the token too.",
+        "Run lpcv doctor with the same --hub: it names the configuration that holds the token and the command that "
+        "replaces it; the current one is on the Account page.",
         f"{CLIENT}, client.py:385 and public_rest_api.py:99",
     ),
     Remedy(
         r"Your API token is missing|Required fields are missing from|not found\. Please request access",
         "The configuration of the AI Hub client is missing or incomplete.",
-        "Run: qai-hub configure --api_token TOKEN. To rehearse without an account: --hub local.",
+        "Run lpcv doctor with the same --hub: it names the file and the command that writes it (qai-hub configure). To "
+        "rehearse without an account: --hub local.",
         f"{CLIENT}, client.py:381 and api_utils.py:161",
     ),
     Remedy(

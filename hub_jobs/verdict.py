@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..console import result, table
+from ..contract import CURRENT as CONTRACT
 from ..errors import InputError
 
 NPU, UNKNOWN_UNIT = "NPU", "UNSPECIFIED"  # as the client spells them
 FALLBACKS_SHOWN = 10  # of the layers that left the NPU, the names that are printed
+ANEW = "Type the command again: it is fetched anew."  # what says nothing is not kept
 US_PER_MS, BYTES_PER_MB = 1e3, 1e6
 
 
@@ -64,7 +66,7 @@ class Unit:
 class Profile:
     """A profile in milliseconds and MB (1e6 bytes); None is what the profile does not say.
 
-    latency_ms: the field that the contract judges, execution_summary.estimated_inference_time
+    latency_ms: the field that the contract judges (`CONTRACT.latency_field`, in microseconds)
     iterations: the spread of every measured run, inference_ms; peak_memory_mb: (lower, upper) while running
     """
 
@@ -86,19 +88,24 @@ class Profile:
         if not isinstance(summary, Mapping) or not isinstance(details, Sequence):
             raise InputError(
                 "This is no profile of AI Hub: it has no execution_summary.",
-                "A failed job has none; see why with: lpcv jobs show ID.",
+                ANEW,
             )
         runs_us = summary.get("all_inference_times")
         runs_ms = [_ms(run) for run in runs_us] if isinstance(runs_us, (list, tuple)) else []
         known_ms = [run for run in runs_ms if run is not None]
         return cls(
-            latency_ms=_ms(summary.get("estimated_inference_time")),
+            latency_ms=_ms(_at(downloaded, CONTRACT.latency_field)),
             iterations=Spread.of(known_ms) if known_ms else None,
             first_load_ms=_ms(summary.get("first_load_time")),
             warm_load_ms=_ms(summary.get("warm_load_time")),
             peak_memory_mb=_peak_mb(summary),
             layers=tuple(_layer(detail) for detail in details),
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """Does it say nothing at all?"""
+        return self == Profile(None, None, None, None, None, ())
 
     @property
     def units(self) -> dict[str, Unit]:
@@ -213,6 +220,14 @@ def _cycles(value: int | None) -> str:
     return "not said" if value is None else f"{value:,}"
 
 
+def _at(downloaded: Mapping[str, Any], field: str) -> Any:
+    """The value at a dotted path; None where it does not lead anywhere."""
+    value: Any = downloaded
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
 def _number(value: Any) -> float | None:
     """A finite number of at least zero, else None; a truth value is no number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
@@ -239,7 +254,7 @@ def _peak_mb(summary: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _layer(detail: Any) -> Layer:
     if not isinstance(detail, Mapping):
-        raise InputError("This profile's execution_detail is no list of layers.", "Download the profile again.")
+        raise InputError("This profile's execution_detail is no list of layers.", ANEW)
     time_us, cycles = _number(detail.get("execution_time")), _number(detail.get("execution_cycles"))
     return Layer(
         name=str(detail.get("name", "")),

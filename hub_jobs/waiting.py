@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
 from ..console import note
 from ..errors import Interrupted
 from .desk import Desk
-from .faults import GoneError, RefusedError, UnavailableError
+from .ending import goes_on
+from .faults import GoneError, RefusedError, UnauthorisedError, UnavailableError
 from .history import FAILED, GONE, SUCCESS, Record
-from .outcome import Expired, Failed, Outcome, Succeeded, TimedOut
+from .outcome import Expired, Failed, Outcome, Submitted, Succeeded, TimedOut, Unauthorised
 
 POLL_S = 10.0  # as the client does (client.py, Job._polling_interval)
 REHEARSAL_POLL_S = 0.3  # the stand-in holds its answer until the job ends
@@ -20,34 +22,51 @@ STILL_S = 60.0  # a line now and then, so that nobody thinks it hangs
 def follow(desk: Desk, record: Record, timeout_s: float | None = None) -> Outcome:
     """Wait until the job ends, or for `timeout_s`; every change of state goes to the ledger.
 
-    Raises UnavailableError where AI Hub is away for long, Interrupted on Ctrl-C: the job goes on in both cases.
+    timeout_s: as exact as the server is quick to answer; a stand-in holds its answer for up to 15 s
+    Raises UnavailableError where AI Hub is away for long, Interrupted on Ctrl-C: the job is not stopped by either.
     """
     began = told = time.monotonic()
+    poll_s = REHEARSAL_POLL_S if desk.connection.rehearsal else POLL_S
     try:
         while (outcome := look(desk, record := asked(desk, record))) is None:
             now = time.monotonic()
-            if timeout_s is not None and now - began >= timeout_s:
+            left_s = math.inf if timeout_s is None else timeout_s - (now - began)
+            if left_s <= 0:
                 return TimedOut(record.job_id or "", record.url or "", now - began)
             if now - told >= STILL_S:
                 told = now
                 note(f"{record.type} job {record.job_id}: still running, {now - began:.0f} s")
-            time.sleep(REHEARSAL_POLL_S if desk.connection.rehearsal else POLL_S)
+            time.sleep(min(poll_s, left_s))
+    except UnauthorisedError as error:
+        return Unauthorised(error.problem, error.remedy)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"Stopped waiting; {record.type} job {record.job_id} goes on ({record.url}).",
-            "Type the same command again: it follows the same job.",
+            f"Stopped waiting for {record.type} job {record.job_id} ({record.url}).", goes_on(desk.way)
         ) from None
     return outcome
 
 
-def look(desk: Desk, record: Record) -> Outcome | None:
-    """The outcome that a record's state stands for; None while the job runs."""
+def without_waiting(desk: Desk, record: Record) -> Outcome:
+    """What has become of the job by now."""
+    try:
+        return look(desk, glimpsed(desk, record)) or Submitted(record.job_id or "", record.url or "")
+    except UnauthorisedError as error:
+        return Unauthorised(error.problem, error.remedy)
+
+
+def recorded(record: Record, log: tuple[str, ...] = ()) -> Outcome | None:
+    """The outcome that a record's state stands for; None where the job has not ended. log: of a failed job"""
     job_id, url = record.job_id or "", record.url or ""
     if record.state == SUCCESS:
         return Succeeded(job_id, url)
     if record.state == FAILED:
-        return Failed(job_id, url, record.reason, _log_tail(desk, job_id))
+        return Failed(job_id, url, record.reason, log)
     return Expired(job_id, url) if record.state == GONE else None
+
+
+def look(desk: Desk, record: Record) -> Outcome | None:
+    """The same, with the end of a failed job's log."""
+    return recorded(record, _log_tail(desk, record.job_id or "") if record.state == FAILED else ())
 
 
 def _log_tail(desk: Desk, job_id: str) -> tuple[str, ...]:
@@ -75,3 +94,11 @@ def asked(desk: Desk, record: Record) -> Record:
         desk.add("state", record.key, record.job_id, state=state, reason=reason)
         note(f"{record.type} job {record.job_id}: {state.lower().replace('_', ' ')}")
     return replace(record, state=state, reason=reason)
+
+
+def glimpsed(desk: Desk, record: Record) -> Record:
+    """As `asked`, but at once: a stand-in holds its answer about a job that runs, and its list it does not hold."""
+    if record.finished and record.state != GONE:
+        return record
+    listed = next((each.state for each in desk.hub.summaries() if each.job_id == record.job_id), None)
+    return record if listed not in (None, SUCCESS, FAILED) else asked(desk, record)

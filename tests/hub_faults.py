@@ -222,6 +222,15 @@ def first(before: Callable[[], object], then: Fault | None = None) -> Fault:
     return fault
 
 
+def once(other: Rule, then: Fault) -> Fault:
+    """The right answer until another fault has struck; then this one."""
+
+    async def fault(app: App, scope: Any, receive: Any, send: Any) -> None:
+        await (then if other.reached.is_set() else _right)(app, scope, receive, send)
+
+    return fault
+
+
 async def _right(app: App, scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receive, send)
 

@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 import pytest
 from lpcv.hub_jobs.stand_in.app import make_app
-from lpcv.hub_jobs.stand_in.hub import Hub
 from lpcv.hub_jobs.stand_in.identity import claimed, write_access
 from lpcv.hub_jobs.stand_in.serve import listening, make_server, run_server
 from lpcv.hub_jobs.stand_in.settings import Settings
+from lpcv.hub_jobs.stand_in.state import ServerState
 from onnx import TensorProto, helper
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Served:
         self._claim = claimed(self.root)
         self._claim.__enter__()
         self.app = make_app(self.root, self._settings)
-        self.hub: Hub = self.app.state.hub
+        self.hub: ServerState = self.app.state.hub
         listener = listening(self.root, None)
         self.port: int = listener.getsockname()[1]
         self.ini = write_access(self.root, self.hub.identity, self.port)

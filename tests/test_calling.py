@@ -17,7 +17,7 @@ import requests
 from loopback import PROTOBUF, Listener, listening
 from lpcv.errors import InputError, LpcvError
 from lpcv.hub_jobs.calling import Caller, reason_of
-from lpcv.hub_jobs.client import Hub
+from lpcv.hub_jobs.client import HubClient
 from lpcv.hub_jobs.connection import Connection
 from lpcv.hub_jobs.faults import GoneError, RefusedError, UnauthorisedError, UnavailableError
 
@@ -48,7 +48,7 @@ def model(tmp_path: Path) -> Path:
 
 def caught(connection: Connection, call: Callable[[Any], object]) -> BaseException:
     """What a call of the unmodified client ends with."""
-    client = Hub(connection).client
+    client = HubClient(connection).client
     with pytest.raises(Exception) as error, Caller(connection).calling():  # noqa: PT011
         call(client)
     return error.value
@@ -72,7 +72,7 @@ def shown(error: BaseException) -> str:
 TOLD = b'{"detail": "that is why"}'
 STATUSES: list[tuple[int, Fault, str]] = [
     (400, RefusedError, r"refused \(400\): that is why\. Mend that"),
-    (401, UnauthorisedError, r"does not accept the token of x\.ini\. `qai-hub configure"),
+    (401, UnauthorisedError, r"the token of x\.ini\. `QAIHUB_CLIENT_INI=\S+/x\.ini qai-hub configure --api"),
     (403, RefusedError, r"refused \(403\): that is why\."),
     (404, GoneError, r"says: that is why"),
     (405, RefusedError, r"refused \(405\)"),
@@ -221,6 +221,19 @@ def test_a_reason_has_no_addresses_in_memory(text: str, reason: str) -> None:
     assert reason_of(requests.exceptions.ConnectionError(text)) == reason
 
 
+@pytest.mark.parametrize(
+    ("url", "stand_in", "otherwise"),
+    [
+        ("https://hub.example/", None, "`--hub local` rehearses without it."),
+        ("http://127.0.0.1:1/a/", "a", "`lpcv hub serve` with its --root starts one that has ended."),
+        ("http://127.0.0.1:1/a/", None, "it goes on where it stopped."),
+    ],
+)
+def test_what_else_helps_depends_on_who_is_away(url: str, stand_in: str | None, otherwise: str) -> None:
+    where = Connection("x", Path("x.ini"), url, url, TOKEN, stand_in=stand_in)
+    assert Caller(where).unavailable("is away").remedy.endswith(otherwise)
+
+
 def test_what_the_client_refuses_itself_is_bad_input(service: Listener, tmp_path: Path) -> None:
     (tmp_path / "m.nothing").write_bytes(b"")
     error = caught(at(service), lambda client: client.upload_model(str(tmp_path / "m.nothing")))
@@ -286,7 +299,7 @@ def test_a_failed_upload_leaves_nothing_although_the_client_does(
     service: Listener, model: Path, temporary: Path
 ) -> None:
     service.answers = [(403, {}, TOLD)]
-    client = Hub(at(service)).client
+    client = HubClient(at(service)).client
     with pytest.raises(Exception, match="that is why"):
         client.upload_model(str(model))
     left = list(temporary.iterdir())

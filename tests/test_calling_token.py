@@ -15,7 +15,7 @@ from loopback import PROTOBUF, Listener, listening
 from lpcv.cli import run as run_cli
 from lpcv.errors import LpcvError
 from lpcv.hub_jobs.calling import Caller, chain_of
-from lpcv.hub_jobs.client import Hub
+from lpcv.hub_jobs.client import HubClient
 from lpcv.hub_jobs.connection import Connection
 from lpcv.hub_jobs.faults import RefusedError, UnavailableError
 
@@ -45,7 +45,7 @@ def model(tmp_path: Path) -> Path:
 
 def caught(connection: Connection, call: Callable[[Any], object]) -> BaseException:
     """What a call of the unmodified client ends with."""
-    client = Hub(connection).client
+    client = HubClient(connection).client
     with pytest.raises(Exception) as error, Caller(connection).calling():  # noqa: PT011
         call(client)
     return error.value
@@ -128,14 +128,14 @@ def test_probing_does_not_quote_a_header_that_cannot_be_sent(
 
     monkeypatch.setattr(requests, "get", get)
     with pytest.raises(UnavailableError) as error:
-        Hub(at(service)).probe()
+        HubClient(at(service)).probe()
     assert TOKEN not in shown(error.value)
 
 
 def test_probing_does_not_quote_the_token(service: Listener) -> None:
     service.answers = [(400, {}, f'{{"detail": "token {TOKEN} is no good"}}'.encode())]
     with pytest.raises(RefusedError, match=r"refused \(400\): token \[token\] is no good") as error:
-        Hub(at(service)).probe()
+        HubClient(at(service)).probe()
     assert TOKEN not in shown(error.value)
 
 

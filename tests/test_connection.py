@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lpcv.errors import InputError
-from lpcv.hub_jobs.connection import Connection, config_path, connected, read_connection
+from lpcv.hub_jobs.connection import (
+    DEFAULT,
+    Connection,
+    config_path,
+    configuring,
+    connected,
+    has_token,
+    read_connection,
+)
+from qai_hub.api_utils import get_config_path
 
 TOKEN = "planted0token0planted0token0planted0toke"
 INI = f"[api]\napi_token = {TOKEN}\napi_url = https://hub.example\nweb_url = https://web.example\nverbose = True\n"
@@ -67,8 +77,6 @@ def test_a_path_may_begin_at_home(home: Path) -> None:
 def test_it_is_where_the_client_looks(
     home: Path, monkeypatch: pytest.MonkeyPatch, profile: str | None, variable: str | None
 ) -> None:
-    from qai_hub.api_utils import get_config_path
-
     if variable:
         monkeypatch.setenv("QAIHUB_CLIENT_INI", variable)
     assert config_path(profile) == Path(get_config_path(profile))
@@ -109,6 +117,52 @@ def test_a_missing_file_says_how_it_is_made(tmp_path: Path) -> None:
     assert "--hub local" in caught.value.remedy
     with pytest.raises(InputError, match="There is no AI Hub configuration"):
         read_connection(tmp_path, "x")
+
+
+def test_the_command_that_configures_is_that_of_this_configuration(home: Path, tmp_path: Path) -> None:
+    for hub, command in (
+        (None, "`qai-hub configure --api_token TOKEN`"),
+        ("work", "`qai-hub configure --profile work --api_token TOKEN`"),
+        (f"{tmp_path}/a b.ini", f"`QAIHUB_CLIENT_INI='{tmp_path}/a b.ini' qai-hub configure --api_token TOKEN`"),
+    ):
+        with pytest.raises(InputError) as caught:
+            connected(hub, tmp_path).__enter__()
+        assert caught.value.remedy.startswith(f"{command} writes one")
+        path = config_path(hub)
+        path.write_text(INI)
+        with connected(hub, tmp_path) as connection:
+            assert connection.renewal.startswith(f"{command} stores a new one")
+        path.write_text(INI + "[lpcv]\nstand_in = a1b2\n")
+        with connected(hub, tmp_path) as connection:
+            assert "qai-hub configure" not in connection.renewal
+        path.write_text(INI.replace(TOKEN, "") + "[lpcv]\nstand_in = a1b2\n")
+        with pytest.raises(InputError, match="The stand-in writes it anew"):
+            connected(hub, tmp_path).__enter__()
+
+
+def test_the_client_takes_that_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle: the unmodified client's own parser, and where it would write."""
+    from qai_hub._cli import get_cli_parser
+
+    for hub in ("work", str(tmp_path / "x.ini"), None):
+        command = configuring(config_path(hub), hub or DEFAULT)
+        *variables, _, rest = command.partition("qai-hub ")
+        given = get_cli_parser().parse_args(shlex.split(rest))
+        assert given.api_token == "TOKEN"
+        with monkeypatch.context() as patched:
+            for word in shlex.split(variables[0]):
+                patched.setenv(*word.split("=", 1))
+            assert Path(get_config_path(given.profile)) == config_path(hub)
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [(INI, True), (INI.replace(TOKEN, ""), False), ("[api]\napi_token = x\n", True), ("[api\n", False), ("", False)],
+)
+def test_whether_a_token_is_there(ini: Path, text: str, there: bool) -> None:
+    ini.write_text(text)
+    assert has_token(ini) == there
+    assert not has_token(ini.parent)
 
 
 GARBLED = {

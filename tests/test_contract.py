@@ -60,7 +60,7 @@ NUMBERS = (
     r"722\.82",
     "lowpowervision",
     "max_profiler_iterations",
-    "inference_time",
+    "estimated_inference_time",
     "output_0",
 )
 

@@ -66,12 +66,13 @@ def test_everything_is_there(examine: Examine, served: Served, place: Path) -> N
     code, found = examine()
     assert code == 0
     assert list(found) == [
-        "Python", "lpcv", "torch", "client", "disk", "configuration", "token", "service", "server", "device",
+        "Python", "lpcv", "torch", "client", "datasets", "stand-in", "disk", "configuration", "token", "service",
+        "server", "device",
     ]  # fmt: skip
     assert found["Python"][1].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
     assert found["client"][:2] == ("ok", f"qai-hub {version('qai-hub')}")
     assert found["configuration"][1] == str(served.ini)
-    assert found["token"][1] == "present (not shown)"
+    assert found["token"][1] == "present, not shown"
     assert found["service"][:2] == ("note", "a stand-in: its numbers say nothing of a device")
     assert found["server"][1] == f"the stand-in at {served.url} answers and knows the token"
     assert found["device"][1] == "Samsung Galaxy S24 (Family), system 14"
@@ -84,7 +85,8 @@ def test_the_clients_own_places_are_looked_at(
     code, found = examine(None)
     assert code == 1
     missing = place / "home" / ".qai_hub" / "client.ini"
-    assert found["configuration"][:2] == ("fail", f"{missing}: not found")
+    assert found["configuration"][:2] == ("fail", f"There is no AI Hub configuration at {missing}.")
+    assert found["token"] == ("fail", "missing", "")
     assert "qai-hub configure --api_token TOKEN" in found["configuration"][2]
     assert "server" not in found  # nobody to ask
     monkeypatch.setenv("QAIHUB_CLIENT_INI", str(served.ini))
@@ -112,7 +114,12 @@ def test_a_garbled_configuration(text: str, examine: Examine, served: Served, pl
     ini.write_bytes(text.replace("TOKEN", served.token).encode("utf-8", "surrogateescape"))
     code, found = examine(ini)
     assert code == 1
-    assert found["configuration"] == ("fail", f"{ini}: found, not usable", "`qai-hub configure` writes it anew.")
+    state, problem, remedy = found["configuration"]
+    assert (state, str(ini) in problem) == ("fail", True)
+    assert remedy == f"`QAIHUB_CLIENT_INI={ini} qai-hub configure --api_token TOKEN` writes it anew."
+    state, said, _ = found["token"]
+    assert (state, said) == (("ok", "present, not shown") if "api_token = TOKEN" in text and text[0] == "[" else
+                             ("fail", "missing"))  # fmt: skip
 
 
 def test_a_folder_is_no_configuration(examine: Examine, place: Path) -> None:
@@ -132,6 +139,36 @@ def test_no_client(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 1
     assert found["client"] == ("fail", "qai-hub is not installed", "`pip install 'lpcv[hub]'`")
     assert found["server"][:2] == ("fail", "Qualcomm AI Hub's client is not installed.")
+
+
+@pytest.mark.parametrize(
+    ("package", "what", "hub", "state"),
+    [
+        ("h5py", "datasets", [], "fail"),
+        ("uvicorn", "stand-in", [], "note"),
+        ("starlette", "stand-in", ["local"], "fail"),
+    ],
+)
+def test_a_part_of_the_extra_is_missing(
+    package: str, what: str, hub: list[str], state: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(wanted: str) -> str:
+        if wanted == package:
+            raise PackageNotFoundError(wanted)
+        return version(wanted)
+
+    monkeypatch.setattr(doctor, "version", absent)
+    if hub:
+        monkeypatch.setitem(sys.modules, package, None)
+    code, found = examine(None, "--hub", "local") if hub else examine()
+    assert code == int(state == "fail")
+    assert found[what][0] == state
+    assert found[what][1].startswith(f"{package} is not installed; ")
+    assert found[what][2] == "`pip install 'lpcv[hub]'`"
+    if hub:
+        assert found["server"][1:] == (
+            f"The stand-in needs {package}, which is not installed here.", "Run `pip install 'lpcv[hub]'`."
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("there", ["0.57.1", "0.560.0", "1.0"])
@@ -167,6 +204,7 @@ def test_nobody_listens(examine: Examine, served: Served, place: Path) -> None:
     assert "refused" in problem
     assert "0x" not in problem  # no object's address in memory
     assert "Type the same command again later" in remedy
+    assert "rehearses without it" not in remedy  # it is what rehearses
     assert "device" not in found
 
 
@@ -177,7 +215,7 @@ def test_a_wrong_token(examine: Examine, served: Served, place: Path) -> None:
     assert code == 1
     state, problem, remedy = found["server"]
     assert (state, problem) == ("fail", f"the stand-in at {served.url} does not accept the token of {ini}.")
-    assert "qai-hub configure --api_token TOKEN" in remedy
+    assert "A stand-in writes its client.ini at each start" in remedy
     assert wrong not in json.dumps(found)
 
 

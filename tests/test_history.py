@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpcv.hub_jobs import history
-from lpcv.hub_jobs.history import TERMINAL, Record, record_of, record_of_job, records, spent_today
+from lpcv.hub_jobs.history import (
+    TERMINAL,
+    Record,
+    latest,
+    newest,
+    record_of,
+    record_of_job,
+    records,
+    spent_today,
+    unfinished,
+)
 from lpcv.hub_jobs.ledger import Event, EventName, Ledger
 
 HUB, KEY, JOB, URL = "https://hub.example", "k1", "jabcde", "https://hub.example/jobs/jabcde/"
@@ -26,10 +36,11 @@ LIFE: list[tuple[Step, dict[str, Any]]] = [  # each event, and what it changes o
     (("attempted", None, {}), {"in_doubt": True}),
     (
         ("submitted", JOB, {"url": URL, "known_by": "answer"}),
-        {"in_doubt": False, "job_id": JOB, "url": URL, "submitted_at": AT, "state": "CREATED"},
+        {"in_doubt": False, "job_id": JOB, "url": URL, "submitted_at": AT, "submission": 5, "state": "CREATED"},
     ),
     (("state", JOB, {"state": "OPTIMIZING_MODEL", "reason": ""}), {"state": "OPTIMIZING_MODEL"}),
     (("state", JOB, {"state": "SUCCESS"}), {"state": "SUCCESS", "finished": True}),
+    (("filed", JOB, {"set": "s"}), {"intended": {"type": "compile", "title": "mine", "set": "s"}}),
     (
         ("fetched", JOB, {"what": "model", "path": "a", "sha256": "1"}),
         {"fetched": {"model": {"what": "model", "path": "a", "sha256": "1"}}},
@@ -42,9 +53,10 @@ LIFE: list[tuple[Step, dict[str, Any]]] = [  # each event, and what it changes o
     (("shared", JOB, {"with": ["b@example.org", "c@example.org"]}), {"shared": ("b@example.org", "c@example.org")}),
     (("state", JOB, {"state": "GONE", "reason": "not found"}), {"state": "GONE", "reason": "not found"}),
 ]
-FIELDS = ("intended", "in_doubt", "job_id", "url", "submitted_at", "state", "reason", "fetched", "shared", "finished")
+FIELDS = ("intended", "in_doubt", "job_id", "url", "submitted_at", "submission", "adopted", "state", "reason",
+          "fetched", "shared", "finished")  # fmt: skip
 BEFORE: dict[str, Any] = dict.fromkeys(("job_id", "url", "submitted_at", "state")) | {
-    "in_doubt": False, "reason": "", "fetched": {}, "shared": (), "finished": False,
+    "in_doubt": False, "submission": 0, "adopted": False, "reason": "", "fetched": {}, "shared": (), "finished": False,
 }  # fmt: skip
 
 
@@ -115,6 +127,31 @@ def test_a_clock_that_goes_back_changes_nothing(tmp_path: Path) -> None:
     }
 
 
+def a_job(base: str, nth: int, state: str | None, submission: int = 1, hub: str = HUB) -> Record:
+    job = f"j{base}{nth}" if submission else None
+    return Record(hub, base, {"base": base, "nth": nth}, AT, job_id=job, submission=submission, state=state)
+
+
+def test_the_newest_is_the_one_that_was_submitted_last() -> None:
+    found = [a_job("a", 0, "SUCCESS", 9), a_job("b", 0, "SUCCESS", 4), a_job("c", 0, None, 0)]
+    assert newest(found) == found[0]  # although it was intended first
+    assert newest(found[2:]) is None
+
+
+def test_what_is_to_be_waited_for() -> None:
+    gone = a_job("a", 0, "GONE")
+    found = [gone, a_job("b", 0, "SUCCESS"), a_job("c", 0, "FAILED"), a_job("d", 0, "CREATED"), a_job("e", 0, None, 0)]
+    assert unfinished(found) == [gone, found[3]]
+    assert unfinished([*found, a_job("a", 1, "SUCCESS")]) == [found[3]]  # ordered anew
+    assert gone in unfinished([*found, a_job("a", 1, "SUCCESS", hub="another")])
+
+
+def test_the_latest_turn_of_an_order() -> None:
+    found = [a_job("a", 1, "SUCCESS"), a_job("a", 0, "GONE"), a_job("b", 7, "SUCCESS")]
+    assert latest(found, "a") == found[0]
+    assert latest(found, "c") is None
+
+
 def sequences() -> st.SearchStrategy[list[Step]]:
     """Prefixes of lives, with refusals and re-attempts, and other states."""
     state = st.sampled_from(["OPTIMIZING_MODEL", "SUCCESS", "FAILED", "GONE"])
@@ -153,7 +190,7 @@ def test_records_do_not_depend_on_what_stands_between_their_events(
             return written
 
     found = records(Written())  # type: ignore[arg-type]
-    alone = [record_of(events_of(steps, hub, key)) for (hub, key), steps in lives.items()]
+    alone = [record_of([each for each in written if (each.hub, each.key) == owner]) for owner in lives]
     assert {(each.hub, each.key): each for each in found} == {(each.hub, each.key): each for each in alone if each}
     intentions = [(each.hub, each.key) for each in written if each.event == "intended"]
     assert [(each.hub, each.key) for each in found] == intentions

@@ -73,6 +73,14 @@ def lpcv(served: Served, hub: Path) -> Callable[..., int]:
     return lambda *words: run([str(word) for word in words] + ["--hub", str(served.ini)])
 
 
+def another(model: Path, root: Path) -> Path:
+    """The same graph under another hash: what any ledger has ordered at the shared stand-in is found by its mark."""
+    copy = onnx.load(model)
+    copy.doc_string = str(root)
+    onnx.save(copy, root / "another.onnx")
+    return root / "another.onnx"
+
+
 def test_compile_keeps_the_model_and_says_results_on_stdout(
     lpcv: Callable[..., int], served: Served, compiled: str, model: Path, hub: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,11 +171,13 @@ def test_exit_code_tells_whether_a_device_keeps_the_budget(
     lpcv: Callable[..., int],
     model: Path,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     hub: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As if it were the real service: an .ini without our section, at an address that is not this machine's."""
     monkeypatch.setattr(Connection, "rehearsal", False)
+    model = another(model, tmp_path)
     assert lpcv("compile", model, "--device", S24) == 0
     assert "This spends 1 job at http://127.0.0.1" in capsys.readouterr().err
     assert lpcv("profile", model, *QUICK) == 0
@@ -188,11 +198,13 @@ def test_before_a_real_job_is_spent_a_person_is_asked(
     lpcv: Callable[..., int],
     served: Served,
     model: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     import io
 
+    model = another(model, tmp_path)
     monkeypatch.setattr(Connection, "rehearsal", False)
     typed = io.StringIO(answer)
     monkeypatch.setattr(typed, "isatty", lambda: True)
@@ -228,11 +240,50 @@ def test_a_failed_job_says_why_and_exits_with_1(
     assert told["log"][-1] in err
     assert f"{told['job_id']}/" in err
     assert lpcv("compile", broken, "--device", S24) == 1  # the same again, and no second job
-    assert lpcv("profile", told["job_id"]) == 2
-    assert lpcv("profile", broken) == 2
+    capsys.readouterr()
+    for target in (told["job_id"], broken):  # a dry run says what the command says
+        assert lpcv("profile", target) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert f"ompile job {told['job_id']} FAILED: {told['reason']}" in said
+        assert lpcv("profile", target, "--dry-run") == 2
+        assert capsys.readouterr().err.splitlines()[-1] == said
+    assert "--again` compiles it once more." in said
+    assert run(["jobs", "last", "compile"]) == 2  # one that failed is of no use to another command
     assert served.submissions() == before + 1
+    capsys.readouterr()
     assert run(["jobs", "show", told["job_id"]]) == 0
-    assert "float64" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "float64" in out
+    assert err.splitlines()[-1] == f"Next: lpcv compile RUN --device '{S24}' --again --hub {served.ini}"
+
+
+def test_a_dry_run_knows_a_stand_ins_devices_and_writes_the_plan(
+    lpcv: Callable[..., int],
+    compiled: str,
+    model: Path,
+    hub: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("compile", model, "--dry-run", "--json", tmp_path / "plan.json", "--device")
+    assert lpcv(*words, "Galaxy S24") == 2
+    assert "There is no device 'Galaxy S24'. Did you mean 'Samsung Galaxy S24'?" in capsys.readouterr().err
+    assert not (tmp_path / "plan.json").exists()
+    assert lpcv(*words, "Samsung Galaxy S23") == 0
+    told = json.loads((tmp_path / "plan.json").read_text())
+    assert (told["type"], told["device"], told["new_job"]) == ("compile", "Samsung Galaxy S23", True)
+    assert lpcv(*words, S24) == 0
+    told = json.loads((tmp_path / "plan.json").read_text())
+    assert (told["job_id"], told["new_job"]) == (compiled, False)
+    monkeypatch.setattr(Connection, "rehearsal", False)
+    assert lpcv(*words, "Galaxy S24") == 0
+    assert "Whether AI Hub has the device was not asked." in capsys.readouterr().err
+
+
+def test_options_of_the_list_are_not_passed_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["jobs", "--json", str(tmp_path / "x.json"), "show", "jabcde"]) == 2
+    assert "--json and --all before `show` are options of the list." in capsys.readouterr().err
 
 
 def test_bad_words(

@@ -40,6 +40,7 @@ from hub_faults import (
     first,
     half,
     late,
+    once,
     postponed,
     silent,
 )  # fmt: skip
@@ -62,25 +63,27 @@ FAULTS: dict[str, Fault] = {
 HANDLED = {"502-handled", "504-handled", "dropped-handled", "half"}
 FEW = ("401", "404", "429", "503", "dropped-handled", "half", "page")
 STAGES = {
-    "compile": (PROBE, DEVICES, CREATE_MODEL, PART_URLS, PART, PARTS_DONE, GET_MODEL, SUBMIT, JOB, MODEL_URL, FILE),
+    "compile": (PROBE, DEVICES, CREATE_MODEL, PART_URLS, PART, PARTS_DONE, GET_MODEL, LIST, SUBMIT, JOB, MODEL_URL,
+                FILE),
     "infer": (CREATE_DATASET, FORM_URL, FORM, DATASET_DONE, GET_DATASET, SUBMIT, RESULT, OUTPUT_URL, FILE),
     "profile": (SUBMIT, RESULT),
-}
+}  # fmt: skip
 STORAGE = (PART, FORM, FILE)  # of its refusals the client shows the status alone
 NO_BODY = {(PART, "half"), (FORM, "half")}  # half of nothing is no fault
+TURNS = 6  # of which one is always run: with those at the submission about a third, without waiting for minutes
 SHARING_ALWAYS = {(GET_SHARING, "401"), (SHARE, "403"), (SHARE, "dropped-handled")}
 
 
 def _cases() -> Iterator[object]:
-    """All of them; always those at the submission, and a few of each other stage, a different few."""
+    """All of them; always those at the first submission, and some of each other stage, different ones."""
     turn = 0
     for verb, stages in STAGES.items():
         for stage in stages:
-            for name in FAULTS if verb == "compile" else FEW:
+            for name in FAULTS if verb == "compile" or stage == SUBMIT else FEW:
                 always = (verb, stage) == ("compile", SUBMIT)
                 if not always:
                     turn += 1
-                    always = turn % 11 == 0
+                    always = turn % TURNS == 0
                 yield pytest.param(
                     verb, stage, name, id=f"{verb}-{stage}-{name}", marks=() if always else pytest.mark.slow
                 )
@@ -203,7 +206,7 @@ def test_neither_answer_nor_list_and_the_job_is_found_the_next_time(
 ) -> None:
     impatience(monkeypatch, 0.8)
     command = compiling(bench.model())
-    with bench.faults.on(SUBMIT, fault), bench.faults.on(LIST, answers(503)):
+    with bench.faults.on(SUBMIT, fault) as rule, bench.faults.on(LIST, once(rule, answers(503))):
         told(bench.type(*command))
     assert bench.events()[-1].event == "attempted"
     ended = bench.type(*command)

@@ -140,6 +140,42 @@ def test_ordered_again_what_the_new_job_computed_is_kept(
     assert not np.any([np.load(path) for path in old.glob("*.npy")])  # a job's numbers never become another's
 
 
+def test_waiting_for_a_job_leaves_its_predictions_where_the_last_command_put_them(
+    lpcv: Callable[..., int], hub: HubFolder, model: Path, data: Path, tmp_path: Path
+) -> None:
+    first = [job["job_id"] for job in jobs_of(hub.root / "told.json")]
+    words = ("infer", model, "--data", data, "--frames-per-job", 2)
+    assert lpcv(*words, "--json", tmp_path / "six.json") == 0
+    six = [job["job_id"] for job in jobs_of(tmp_path / "six.json")]
+    (folder,) = {hub.predictions_of(job) for job in six}
+    for job in (first[0], *six):
+        assert lpcv("jobs", "wait", job) == 0
+        assert hub.predictions_of(job) == folder
+    assert run(["score", first[0], "--data", str(data)]) == 0  # all six are there
+    assert lpcv(*words, "--limit", 5) == 0  # the smaller set again, by name: now it is the newest
+    assert lpcv("jobs", "wait", first[0]) == 0
+    demand_equals_onnx_runtime(model, data, hub.predictions_of(first[0]), NAMES[:5])
+
+
+def test_slices_of_which_one_was_ordered_again_land_in_one_folder(
+    lpcv: Callable[..., int], hub: HubFolder, model: Path, data: Path, tmp_path: Path
+) -> None:
+    words = ("infer", model, "--data", data, "--frames-per-job", 2)
+    assert lpcv(*words, "--limit", 2, "--again", "--no-wait") == 0
+    assert lpcv("jobs", "wait") == 0  # a job that was ordered again has a folder of its own from the start
+    assert lpcv(*words, "--limit", 5, "--json", tmp_path / "mixed.json") == 0
+    mixed = [job["job_id"] for job in jobs_of(tmp_path / "mixed.json")]
+    old = [job["job_id"] for job in jobs_of(hub.root / "told.json")]
+    assert mixed[0] not in old
+    assert mixed[1:] == old[1:]
+    (folder,) = {hub.predictions_of(job) for job in mixed}
+    assert folder != hub.predictions_of(old[0])
+    for job in mixed:
+        assert lpcv("jobs", "wait", job) == 0
+    assert {hub.predictions_of(job) for job in mixed} == {folder}
+    demand_equals_onnx_runtime(model, data, folder, NAMES[:5])
+
+
 def test_score_of_a_job_is_of_the_frames_it_was_given(
     hub: HubFolder, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +256,8 @@ def test_sharing_asks_does_and_reads_back(
     out, err = capsys.readouterr()
     assert "with it every asset: model, compiled model, datasets, logs." in err
     assert f"{job} is shared with {ADDRESS} (read back from the stand-in)." in out
+    assert served.hub.store.shared_with("jobs", job) == [ADDRESS]
+    assert lpcv("jobs", "share", job, "--yes", "--with", ADDRESS.upper()) == 0  # is no other address
     assert served.hub.store.shared_with("jobs", job) == [ADDRESS]
     assert lpcv("jobs", "share", job, "--yes", "--with", "a@example.org") == 0
     assert f"is shared with {ADDRESS}, a@example.org" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import pytest
 from hub_bench import IMAGE, Bench, bench_at, compiling, shared_stand_in, told
-from hub_faults import FILE, LIST, LOGS, SUBMIT, Faults, answers
+from hub_faults import FILE, JOB, LIST, LOGS, SUBMIT, Faults, answers, first
 from hub_fixtures import Served
 from hub_processes import Processes, processes
 
@@ -125,7 +125,8 @@ def test_what_was_deleted_there_is_sent_again(bench: Bench, inferring: list[obje
 
 def test_a_job_that_was_deleted_there_is_said_to_be_gone(bench: Bench) -> None:
     command = compiling(bench.model())
-    bench.type(*command, "--no-wait")
+    with bench.faults.on(JOB, answers(401)):
+        told(bench.type(*command))  # submitted, and not followed
     (record,) = bench.records()
     store = bench.served.hub.store
     while store.rows("SELECT 1 FROM jobs WHERE id = ? AND finished IS NULL", record.job_id):
@@ -295,8 +296,13 @@ def test_a_clock_that_moves_changes_nothing(bench: Bench, inferring: list[object
 
 def test_a_job_that_was_cut_off_is_found_with_another_clock(bench: Bench) -> None:
     command = compiling(bench.model())
-    with bench.faults.on(SUBMIT, answers(504, handled=True)), bench.faults.on(LIST, answers(503)):
+    with (
+        bench.faults.on(SUBMIT, answers(504, handled=True)),
+        bench.faults.on(LIST, answers(503)),
+        bench.faults.on(LIST, first(lambda: None), times=1),  # the look before anything is sent
+    ):
         told(bench.type(*command))
+    assert bench.jobs == 1
     with pytest.MonkeyPatch.context() as patched:
         moved(patched, -400)
         assert bench.type(*command).code == 0

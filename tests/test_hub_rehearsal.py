@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from hub_bench import IMAGE, QUICK, Bench, Ended, bench_at, compiling, shared_stand_in, told
-from hub_faults import App, Faults
+from hub_faults import JOB, App, Faults, answers
 from hub_fixtures import Served
+from lpcv.cli import run
 
 REAL_NAME = "aihub.example"
 
@@ -99,11 +100,15 @@ def test_a_rehearsals_compile_job_is_not_run_on_a_device_nor_the_other_way_round
         assert there.jobs == 0
 
 
-def test_a_job_of_one_hub_is_not_asked_of_the_other(two: Two) -> None:
+def test_a_job_of_one_hub_is_not_asked_of_the_other(two: Two, capsys: pytest.CaptureFixture[str]) -> None:
     ids = {}
     for bench in (two.rehearsal, two.real):
         assert bench.type(*compiling(bench.model(IMAGE))).code == 0
         ids[bench.served.ini] = bench.records()[-1].job_id
+    for bench in (two.rehearsal, two.real):
+        assert bench.type("jobs", "last", "compile").out.split() == [ids[bench.served.ini]]
+    assert run(["jobs", "last", "compile"]) == 0
+    assert capsys.readouterr().out.split() == [ids[two.real.served.ini]]  # the newest of all
     before = jobs(two)
     for here, there in ((two.rehearsal, two.real), (two.real, two.rehearsal)):
         job = ids[here.served.ini]
@@ -135,8 +140,9 @@ def test_what_is_printed_and_kept_says_which_it_was(two: Two) -> None:
 
 
 def test_waiting_for_all_jobs_asks_only_this_hubs(two: Two) -> None:
-    for bench in (two.rehearsal, two.real):
-        assert bench.type(*compiling(bench.model()), "--no-wait").code == 0
+    with two.rehearsal.faults.on(JOB, answers(401)):
+        told(two.rehearsal.type(*compiling(two.rehearsal.model())))  # submitted, and not followed
+    assert two.real.type(*compiling(two.real.model()), "--no-wait").code == 0
     assert two.real.type("jobs", "wait").code == 0
     states = {record.intended["rehearsal"]: record.state for record in two.real.records()}
     assert states[False] == "SUCCESS"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import onnx
 import pytest
-from hub_bench import computed_once
+from hub_bench import Clock, computed_once
 from hub_fixtures import S24, Served, small_model
 from hub_front import Front, own_place
 from lpcv.cli import run
 from lpcv.hub_jobs import waiting
+from lpcv.hub_jobs.ending import goes_on
+from onnx import TensorProto
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,9 +42,13 @@ def hub(tmp_path: Path, front: Front) -> Iterator[Path]:
     front.reset()
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_model(tmp_path_factory.mktemp("models") / "small.onnx")
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Another one for each test: jobs of the same content are found again by their names."""
+    model = onnx.load(small_model(tmp_path / "small.onnx"))
+    model.doc_string = str(tmp_path)
+    onnx.save(model, tmp_path / "small.onnx")
+    return tmp_path / "small.onnx"
 
 
 @pytest.fixture
@@ -50,14 +58,24 @@ def lpcv(served: Served, hub: Path) -> Callable[..., int]:
 
 
 def test_no_wait_then_jobs_wait(
-    lpcv: Callable[..., int], served: Served, model: Path, hub: Path, capsys: pytest.CaptureFixture[str]
+    lpcv: Callable[..., int],
+    served: Served,
+    model: Path,
+    hub: Path,
+    front: Front,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    front.instead = still_running
     assert lpcv("compile", model, "--device", S24, "--no-wait", "--json", hub / "told.json") == 0
     out, err = capsys.readouterr()
-    job = json.loads((hub / "told.json").read_text())["job_id"]
-    assert f"{job} still runs" in out
-    assert err.splitlines()[-1] == f"Next: lpcv jobs wait --hub {served.ini}"
+    told = json.loads((hub / "told.json").read_text())
+    job = told["job_id"]
+    assert (told["outcome"], "waited_s" in told) == ("Submitted", False)
+    assert f"{job} is submitted: {served.url}jobs/{job}/" in out
+    assert "It goes on there. Type the same command again: it follows the same job." in err
+    assert err.splitlines()[-1] == f"Next: lpcv jobs wait {job} --hub {served.ini}"
     assert not (hub / "jobs").exists()
+    front.reset()
     assert lpcv("jobs", "wait") == 0
     out, err = capsys.readouterr()
     assert f"{job} succeeded" in out
@@ -67,6 +85,32 @@ def test_no_wait_then_jobs_wait(
     assert lpcv("jobs", "wait") == 0
     assert "Every job of this hub has ended." in capsys.readouterr().err
     assert lpcv("jobs", "wait", "jnotmine") == 2
+
+
+@pytest.mark.parametrize(("elem", "code", "outcome"), [(TensorProto.DOUBLE, 1, "Failed"), (1, 0, "Succeeded")])
+def test_no_wait_says_what_has_become_of_a_job_that_has_ended(
+    lpcv: Callable[..., int],
+    served: Served,
+    tmp_path: Path,
+    front: Front,
+    elem: int,
+    code: int,
+    outcome: str,
+) -> None:
+    words = ("compile", small_model(tmp_path / f"m{elem}.onnx", elem=elem), "--device", S24, "--no-wait")
+    front.instead = still_running
+    assert lpcv(*words) == 0
+    front.reset()
+    until_all_have_ended(served)
+    assert lpcv(*words, "--json", tmp_path / "told.json") == code
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["outcome"] == outcome
+    assert ("fetched" in told) == (code == 0)
+
+
+def until_all_have_ended(served: Served) -> None:
+    while served.hub.store.rows("SELECT 1 FROM jobs WHERE finished IS NULL"):
+        time.sleep(0.005)
 
 
 def still_running(request: Request) -> Response | None:
@@ -93,11 +137,11 @@ def test_a_timeout_leaves_the_job_running_and_says_so(
     before = served.submissions()
     assert lpcv("compile", model, "--device", S24, "--timeout", "0") == 0
     out, err = capsys.readouterr()
-    assert "still runs after 0 s" in out
+    assert "has not ended after 0 s" in out
     assert "Type the same command again: it follows the same job." in err
     assert lpcv("profile", model, "--timeout", "0") == 2
     err = capsys.readouterr().err
-    assert "still runs" in err
+    assert "has not ended after 0 s, and this needs its model." in err
     assert "compile again" not in err  # that would spend another job for nothing
     assert lpcv("infer", model, "--data", small_frames, "--timeout", "0") == 2
     front.reset()
@@ -110,15 +154,47 @@ def test_again_orders_another_but_not_while_the_last_one_runs(
 ) -> None:
     assert lpcv("compile", model, "--device", S24) == 0
     before = served.submissions()
+    front.instead = still_running
     assert lpcv("compile", model, "--device", S24, "--again", "--no-wait") == 0
     assert served.submissions() == before + 1
-    front.instead = still_running
     assert lpcv("compile", model, "--device", S24, "--again", "--timeout", "0") == 0
     assert served.submissions() == before + 1
     front.reset()
     assert lpcv("compile", model, "--device", S24) == 0
     assert served.submissions() == before + 1
     assert len(list((hub / "jobs").iterdir())) == 2
+
+
+def test_again_asks_whether_the_last_one_has_ended(
+    lpcv: Callable[..., int], served: Served, model: Path, hub: Path, front: Front, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the ledger knows is from the last time that somebody asked."""
+    front.instead = still_running
+    assert lpcv("compile", model, "--device", S24, "--no-wait") == 0
+    front.reset()
+    until_all_have_ended(served)
+    before = served.submissions()
+    assert lpcv("compile", model, "--device", S24, "--again") == 0
+    assert "has not ended yet" not in capsys.readouterr().err
+    assert served.submissions() == before + 1
+
+
+def test_polls_stay_within_the_timeout(
+    lpcv: Callable[..., int], model: Path, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.instead = still_running
+    monkeypatch.setattr(waiting, "REHEARSAL_POLL_S", 10.0)
+    clock = Clock().installed(monkeypatch)
+    assert lpcv("compile", model, "--device", S24, "--timeout", "25") == 0
+    slept = [seconds for seconds in clock.slept if seconds > 1]
+    assert slept[:2] == [10.0, 10.0]
+    assert 4 < slept[2] <= 5
+    assert len(slept) == 3
+
+
+@pytest.mark.parametrize(("way", "where"), [(None, "there"), ("work", "there"), ("local", "`--hub local`")])
+def test_a_job_of_a_stand_in_that_ends_with_the_command_goes_on_with_the_next(way: str | None, where: str) -> None:
+    assert f"{where}. Type the same command again" in goes_on(way)
 
 
 def test_ctrl_c_while_waiting_is_safe(
@@ -148,7 +224,7 @@ def test_ctrl_c_while_waiting_is_safe(
     finally:
         signal.signal(signal.SIGINT, handler)
     err = capsys.readouterr().err
-    assert "Stopped waiting; compile job jlocal" in err
+    assert "Stopped waiting for compile job jlocal" in err
     assert err.splitlines()[-1].endswith("Type the same command again: it follows the same job.")
     front.reset()
     assert lpcv("compile", model, "--device", S24) == 0

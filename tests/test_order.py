@@ -13,10 +13,23 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from lpcv.hub_jobs.connection import Connection
-from lpcv.hub_jobs.order import LONGEST_TITLE, MARK, SHORT_KEY, CompiledModel, DatasetFile, InputSpec, ModelFile, Order
+from lpcv.hub_jobs.order import (
+    LONGEST_TITLE,
+    MARK,
+    SHORT_KEY,
+    CompiledModel,
+    DatasetFile,
+    InputSpec,
+    ModelFile,
+    Order,
+    owner,
+    set_of,
+)
 
 TOKEN = "planted-token-4711"
 HUB = Connection("default", Path("client.ini"), "https://hub.example/", "https://hub.example/", TOKEN)
+PROFILES = Path("~/.qai_hub").expanduser()
+WORK = replace(HUB, name="work", config_file=PROFILES / "work.ini")
 LOCAL = replace(HUB, name="local", api_url="http://127.0.0.1:8000/a/", stand_in="abc")
 SPEC: InputSpec = {"image": ((1, 3, 480, 640), "float32")}
 
@@ -35,6 +48,10 @@ OTHERS: dict[str, tuple[Order, Connection]] = {
     "another hub": (ORDER, replace(HUB, api_url="https://other.example/")),
     "a rehearsal": (ORDER, LOCAL),
     "another stand-in": (ORDER, replace(LOCAL, stand_in="abd")),
+    "a named profile": (ORDER, WORK),
+    "another named profile": (ORDER, replace(HUB, name="home", config_file=PROFILES / "home.ini")),
+    "a named file": (ORDER, replace(HUB, name="work.ini", config_file=Path("work.ini"))),
+    "a project": (ORDER, replace(HUB, default_project="depth")),
     "type": (replace(ORDER, type="profile"), HUB),
     "model": (replace(ORDER, model=ModelFile((Path("a/model.onnx"),), "aa12")), HUB),
     "compiled": (replace(ORDER, model=CompiledModel("jabcde", "aa11")), HUB),
@@ -82,14 +99,34 @@ def test_the_order_of_inputs_counts_although_the_key_s_json_is_sorted() -> None:
         (replace(ORDER, model=ModelFile((Path("elsewhere/net.onnx"),), "aa11")), HUB),
         (replace(ORDER, dataset=DatasetFile("dd", Path.mkdir)), HUB),
         (replace(ORDER, options="  --target_runtime\t\n tflite "), HUB),
-        (ORDER, replace(HUB, name="work", config_file=Path("elsewhere.ini"))),
+        (ORDER, replace(HUB, config_file=Path("elsewhere.ini"))),
+        (ORDER, replace(HUB, name="client", config_file=PROFILES / "client.ini")),
         (ORDER, replace(HUB, token="a new token", web_url="https://web.example/")),
         (ORDER, replace(HUB, api_url="HTTPS://HUB.Example")),
     ],
-    ids=["title", "kept", "place of the model", "writer", "blanks", "profile", "token", "letters of the URL"],
+    ids=["title", "kept", "model's place", "writer", "blanks", "file", "client.ini", "token", "letters of the URL"],
 )
 def test_nothing_else_changes_the_key(order: Order, hub: Connection) -> None:
     assert order.key(hub) == ORDER.key(HUB)
+
+
+def test_an_owner_is_a_hub_and_what_tells_accounts_apart() -> None:
+    assert owner(HUB) == "https://hub.example"
+    assert owner(WORK) == "https://hub.example (profile work)"
+    assert owner(replace(WORK, name=str(WORK.config_file))) == owner(WORK)  # the same file, by its path
+    assert owner(replace(WORK, default_project="depth")) == "https://hub.example (project depth, profile work)"
+    named = replace(HUB, name="a.ini", config_file=Path("a.ini"))
+    assert owner(named) == owner(replace(named, config_file=Path("a.ini").resolve()))
+    assert owner(replace(LOCAL, name="x.ini", config_file=Path("x.ini"))) == "stand-in:abc"
+
+
+def test_each_way_of_ordering_again_has_a_set_of_its_own() -> None:
+    assert set_of("made", [0, 0]) == "made"
+    assert set_of("made", [2, 2]) == set_of("made", [2]) == "made-2"
+    assert len({set_of("made", turns) for turns in ([0, 0], [1, 0], [0, 1], [1, 1], [1, 2], [1, 0, 0], [12, 0])}) == 7
+    again = replace(ORDER, kept={"set": "made", "frames": ["a"]}).in_turn(1)
+    assert (again.nth, again.kept) == (1, {"set": "made-1", "frames": ["a"]})
+    assert ORDER.in_turn(0) == ORDER
 
 
 def test_the_scheme_s_own_port_does_not_change_the_key() -> None:

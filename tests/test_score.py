@@ -100,7 +100,8 @@ def test_json_and_csv_to_the_letter(small: Any, small_frames: Path, small_predic
     assert told["parts"]["confidence 2"]["frames"] == 3
 
     rows = list(csv.DictReader(csv_file.open()))
-    assert list(rows[0]) == ["frame", *COLUMNS]
+    assert list(rows[0]) == ["frame", *COLUMNS, "source"]
+    assert {row["source"] for row in rows} == {str(small_predictions)}
     assert [row["frame"] for row in rows] == [*small.names, "mean"]
     for row, source in zip(rows, (*told["frames"], told["mean"]), strict=True):
         assert [row[key] for key in COLUMNS] == ["" if source[key] is None else repr(source[key]) for key in COLUMNS]
@@ -171,6 +172,7 @@ def test_a_frame_where_the_official_script_stops_is_null_with_its_reason(
     assert (group["frames"], group["frames_stopped"]) == (3, 1)
     assert f"lpcvc-2025: NO score for 1 of 3 frames, left out of the mean (0001): {STOPPED}." in shown.err
     rows = {row.pop("frame"): row for row in csv.DictReader(csv_file.open())}
+    assert rows["0001"].pop("source") == str(small_predictions)
     assert set(rows["0001"].values()) == {""}
     assert "" not in rows["mean"].values()
 

@@ -11,6 +11,7 @@ import pytest
 from lpcv import cli
 from lpcv.data.folder import open_folder
 from lpcv.data.images import write_png
+from lpcv.evaluate.compare import labels_of_sources
 from lpcv.evaluate.jobs import job_of
 from lpcv.files import sha256_file
 from lpcv.hub_folder import HubFolder
@@ -150,12 +151,26 @@ def test_a_job_is_compared_over_its_frames(
     model, out = small.write_model(tmp_path / "m.onnx"), tmp_path / "compare.json"
     words = ["compare", str(model), JOB, "--data", str(small_frames), "--runs", "0", "--json", str(out)]
     assert cli.run(words) == 0
-    assert f"2 frames of 3: those that job {JOB}, computed by {CPU}, was given." in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"2 frames of 3: those that job {JOB}, computed by {CPU}, was given." in said.err
+    assert f"{JOB} (this CPU) - m, paired by frame" in said.out
     told = json.loads(out.read_text())
     assert told["frames"] == 2
-    assert told["models"][JOB]["source"] == f"{JOB}, computed by {CPU}"
+    assert told["models"][f"{JOB} (this CPU)"]["source"] == f"{JOB}, computed by {CPU}"
     for each in told["protocols"]["lpcvc-2025"]["scores"].values():
         assert list(each["per_frame"]) == ["0000", "0002"]
+
+
+@pytest.mark.parametrize(
+    ("by", "label"),
+    [
+        ("Samsung Galaxy S24 (Family) (AI Hub)", f"{JOB} (Samsung Galaxy S24 (Family))"),
+        ("this CPU (stand-in for Samsung Galaxy S24), not a device", f"{JOB} (this CPU)"),
+    ],
+)
+def test_a_jobs_label_says_what_computed_it(job: Path, by: str, label: str) -> None:
+    describe(job, "relative_depth", frames=["0000"], computed_by=by)
+    assert labels_of_sources([JOB, "runs/a"]) == [label, "a"]
 
 
 @pytest.mark.usefixtures("job")

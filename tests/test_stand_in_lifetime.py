@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import sqlite3
@@ -16,10 +18,10 @@ import numpy as np
 import pytest
 import qai_hub
 from hub_fixtures import S24, Served, offline, small_model
-from lpcv.errors import InputError, UnreachableError
-from lpcv.hub_jobs.stand_in.identity import claimed, identity_of, last_seen
+from lpcv.errors import InputError, MissingStepError, UnreachableError
+from lpcv.hub_jobs.stand_in.identity import claimed, identity_of, last_seen, write_access
 from lpcv.hub_jobs.stand_in.on_demand import running
-from lpcv.hub_jobs.stand_in.serve import listening
+from lpcv.hub_jobs.stand_in.serve import listening, serve
 from lpcv.hub_jobs.stand_in.settings import Settings
 from qai_hub import public_api_pb2 as pb
 
@@ -163,6 +165,57 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("package", ["h5py", "starlette", "uvicorn"])
+def test_without_the_extra_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # what Python then says to `import`
+    sentence = rf"The stand-in needs {package}, which is not installed here\. Run `pip install 'lpcv\[hub\]'`\."
+    with pytest.raises(MissingStepError, match=sentence), running(tmp_path / "hub"):
+        pass
+    with pytest.raises(MissingStepError, match=sentence):
+        serve(tmp_path / "hub")
+    assert not (tmp_path / "hub").exists()
+
+
+def test_the_server_can_be_named_without_the_extra() -> None:
+    """Else `lpcv hub serve` would end with an ImportError before anybody could say a sentence."""
+    absent = "import sys; sys.modules |= dict.fromkeys(['h5py', 'starlette', 'uvicorn', 'anyio', 'qai_hub'])"
+    program = f"{absent}; from lpcv.hub_jobs.stand_in import needs, on_demand, serve"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+SEEN = {"url": "http://127.0.0.1:8000/a1b2/", "port": 8000, "pid": 7}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "null", "8000", '"text"', "{}", "\ud800",
+        *(json.dumps({**SEEN, **change}) for change in (
+            {"url": None}, {"url": "http://elsewhere.example:8000/a1b2/"}, {"url": "http://127.0.0.1:8001/a1b2/"},
+            {"url": "http://127.0.0.1:8000@elsewhere.example/"}, {"port": "8000"}, {"port": True}, {"port": 0},
+            {"port": -1}, {"port": 8000.0}, {"pid": None}, {"pid": "7"},
+        )),
+    ],
+)  # fmt: skip
+def test_a_damaged_note_of_the_last_server_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "server.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert last_seen(tmp_path) is None
+    with listening(tmp_path, None) as listener:  # as if there had been none
+        assert listener.getsockname()[1] > 0
+
+
+def test_what_is_written_of_a_server_is_read(tmp_path: Path) -> None:
+    assert last_seen(tmp_path) is None
+    identity = identity_of(tmp_path)
+    ini = write_access(tmp_path, identity, 8000)
+    seen = last_seen(tmp_path)
+    assert seen is not None
+    assert seen["url"] == f"http://127.0.0.1:8000/{identity.instance}/"
+    assert (seen["port"], seen["pid"]) == (8000, os.getpid())
+    assert ini in tmp_path.iterdir()
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600] * 3
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with listening(tmp_path, None) as other:
         port = other.getsockname()[1]
@@ -216,6 +269,33 @@ def test_a_full_disk_is_said_to_be_one(tmp_path: Path, model: str, monkeypatch: 
             hub.client().upload_model(model)
         monkeypatch.undo()
         assert hub.client().upload_model(model).model_id.startswith("m")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_full_disk_under_a_job_is_no_end_of_the_server(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    from lpcv.hub_jobs.stand_in import worker
+
+    real, left = worker._keep_log, iter(range(times))
+
+    def full(here: Path, folder: Path) -> None:
+        if next(left, None) is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        real(here, folder)
+
+    monkeypatch.setattr(worker, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_keep_log", full)
+    with Served(tmp_path / "hub") as hub:
+        status = hub.client().submit_compile_job(model, DEVICE).wait()
+        (job,) = hub.hub.store.rows("SELECT attempts, reason FROM jobs")
+        if times < worker.TRIES:
+            assert (status.success, job["attempts"]) == (True, 1)
+        else:
+            assert status.failure
+            assert "No space left on device" in job["reason"]
+            assert "together with the server" not in job["reason"]
+            assert str(tmp_path) not in job["reason"]
 
 
 def test_unfinished_uploads_and_expired_data_are_dropped(tmp_path: Path, model: str) -> None:

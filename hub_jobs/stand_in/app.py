@@ -13,14 +13,14 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from . import catalogue, downloads, job_views, lease, page, submissions, uploads
 from .guard import HANDLERS, Guard
-from .hub import Hub
 from .settings import Settings
+from .state import ServerState
 from .wire import as_json
 
 
 def make_app(root: Path, settings: Settings | None = None) -> Starlette:
     """An application that keeps everything in `root`; its lifespan runs the jobs, `app.state.hub` is its state."""
-    hub = Hub(root, settings or Settings())
+    hub = ServerState(root, settings or Settings())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

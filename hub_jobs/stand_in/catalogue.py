@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from ...errors import InputError
 from ..devices import matching, recorded
-from .hub import KINDS, found, hub_of
 from .job_views import USER
+from .state import NOUNS, found, state_of
 from .wire import answer, read_message, refuse, updated
 
 MOST_EMAILS = 100
@@ -56,11 +56,11 @@ async def get_user(_request: Request) -> Response:
 
 async def get_sharing(request: Request) -> Response:
     table, identifier = _shared(request)
-    return answer(pb.SharedAccess(email=hub_of(request).store.shared_with(table, identifier)))
+    return answer(pb.SharedAccess(email=state_of(request).store.shared_with(table, identifier)))
 
 
 async def change_sharing(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.SharedAccessChange, hub.settings.message_bytes)
     table, identifier = _shared(request)
     emails = [*message.add_email, *message.remove_email]
@@ -76,12 +76,12 @@ async def change_sharing(request: Request) -> Response:
 
 async def end_sharing(request: Request) -> Response:
     table, identifier = _shared(request)
-    hub_of(request).store.unshare(table, identifier)
+    state_of(request).store.unshare(table, identifier)
     return updated(identifier)
 
 
 def _shared(request: Request) -> tuple[str, str]:
     table = request.path_params["table"]
-    if table not in KINDS:
+    if table not in NOUNS:
         raise refuse(404, "Only jobs, models and datasets can be shared.")
     return table, found(request, table)["id"]

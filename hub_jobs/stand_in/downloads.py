@@ -10,9 +10,9 @@ from qai_hub import public_api_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from .hub import Hub, base_url, found, hub_of
 from .orders import SOURCES, is_expired
 from .settings import SUFFIX, plain
+from .state import ServerState, base_url, found, state_of
 from .store import Row, read_json
 from .wire import answer, number, refuse, tensor_types, timestamp
 
@@ -99,14 +99,14 @@ async def download_dataset(request: Request) -> Response:
 async def list_artefacts(request: Request) -> Response:
     job = found(request, "jobs")
     named = pb.NamedArtifactDownloadURLList()
-    for kind in artefacts_of(hub_of(request), job):
+    for kind in artefacts_of(state_of(request), job):
         if request.path_params["kind"] == str(kind):
             url = _file_url(request, "jobs", f"{job['id']}.{kind}", f"{job['id']}{ARTEFACTS[kind][1]}")
             named.artifacts.add(url=url.url, filename=url.filename)
     return answer(named)
 
 
-def artefacts_of(hub: Hub, job: Row) -> list[int]:
+def artefacts_of(hub: ServerState, job: Row) -> list[int]:
     """The types that can be fetched; none before the job has ended."""
     if job["finished"] is None:
         return []
@@ -115,7 +115,7 @@ def artefacts_of(hub: Hub, job: Row) -> list[int]:
 
 async def send_file(request: Request) -> Response:
     """GET of a signed URL; it needs no token, so it is unguessable and ends."""
-    hub = hub_of(request)
+    hub = state_of(request)
     table, identifier, until, signature = (request.path_params[name] for name in ("table", "id", "until", "signature"))
     if not hub.identity.signed(signature, "get", table, identifier, until):
         raise refuse(403, "This download URL was not made here.")
@@ -131,13 +131,13 @@ def page_of(request: Request, table: str, where: str, values: Sequence[object]) 
     """The rows of one page, newest first, and how many there are in all."""
     limit = number(request, "limit", PAGE, most=1000)
     offset = number(request, "offset", 0)
-    store = hub_of(request).store
+    store = state_of(request).store
     total = store.rows(f"SELECT COUNT(*) AS count FROM {table} WHERE {where}", *values)[0]["count"]
     query = f"SELECT * FROM {table} WHERE {where} ORDER BY created DESC, rowid DESC LIMIT ? OFFSET ?"
     return store.rows(query, *values, limit, offset), total
 
 
-def _path_of(hub: Hub, table: str, identifier: str) -> Path:
+def _path_of(hub: ServerState, table: str, identifier: str) -> Path:
     """Of an id that this server has signed."""
     if table == "jobs":
         job, kind = identifier.split(".")
@@ -147,7 +147,7 @@ def _path_of(hub: Hub, table: str, identifier: str) -> Path:
 
 
 def _file_url(request: Request, table: str, identifier: str, filename: str) -> pb.FileDownloadURL:
-    hub = hub_of(request)
+    hub = state_of(request)
     until = int(time.time() + hub.settings.url_seconds)
     signature = hub.identity.sign("get", table, identifier, until)
     url = f"{base_url(request)}blob/get/{table}/{identifier}/{until}/{signature}"

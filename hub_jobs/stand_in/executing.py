@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...onnx_session import onnxruntime_version, open_session
+from ...onnx_session import onnxruntime_version, open_session, warm_up
 from .memory import MemoryMeter
 from .options import OptionsError, run_options
 from .settings import VERSION
@@ -40,6 +40,7 @@ def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     for option in options.not_imitated:
         log(f"{option}: accepted, not imitated")
     model = Path(order["model"])
+    warm_up()  # else the first load would be that of the library
     meter = MemoryMeter()
     session, cold = _timed(lambda: open_session(model))
     cold_memory = meter.stage()

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .hub import Hub
+from .state import ServerState
 
 HOSTS = ("127.0.0.1", "localhost")
 NEED_TOKEN = ("api/", "private/")
@@ -20,7 +20,7 @@ NEED_TOKEN = ("api/", "private/")
 class Guard:
     """ASGI middleware in front of the routes; it also counts who is here."""
 
-    def __init__(self, app: ASGIApp, hub: Hub) -> None:
+    def __init__(self, app: ASGIApp, hub: ServerState) -> None:
         self._app, self._hub = app, hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

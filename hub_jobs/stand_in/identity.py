@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...errors import InputError
+from ...files import replacing
 from .settings import VERSION
 
 SECTION = "lpcv"  # in client.ini; the client ignores it, our tools read it
@@ -97,23 +98,26 @@ def write_access(root: Path, identity: Identity, port: int) -> Path:
 
 
 def last_seen(root: Path) -> dict[str, Any] | None:
-    """url, port and pid of the folder's last server; None where there was none."""
+    """url, port and pid of the folder's last server; None where there was none, or the file says something else."""
     try:
-        return json.loads((root / "server.json").read_text(encoding="utf-8"))
+        seen = json.loads((root / "server.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
+    return seen if _leads_here(seen) else None
+
+
+def _leads_here(seen: Any) -> bool:
+    """Is it what `write_access` writes? The token goes to that address."""
+    if not isinstance(seen, dict) or not isinstance(seen.get("url"), str):
+        return False
+    port, pid = seen.get("port"), seen.get("pid")
+    return (
+        type(port) is int and 0 < port < 65536 and type(pid) is int
+        and re.fullmatch(rf"http://127\.0\.0\.1:{port}/[0-9a-f]+/", seen["url"]) is not None
+    )  # fmt: skip
 
 
 def write_private(path: Path, text: str) -> None:
     """Whole or absent, and never readable by others, not even for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path, private=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")

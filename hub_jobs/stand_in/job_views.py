@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .downloads import artefacts_of, dataset_message, model_message, page_of
-from .hub import Hub, found, hub_of
 from .profiles import profile_message
 from .settings import EMAIL, ran_on
+from .state import ServerState, found, state_of
 from .store import Row, read_json
 from .uploads import checked_name
 from .wire import answer, read_message, refuse, tensor_types, timestamp, updated
 
 USER = pb.User(id=1, first_name="Stand-in", last_name="", email=EMAIL)
-KINDS = ("compile", "inference", "quantize", "link")
+JOB_TYPES = ("compile", "inference", "quantize", "link")
 
 
 async def get_job(request: Request) -> Response:
@@ -25,7 +25,7 @@ async def get_job(request: Request) -> Response:
 
     that one is part of the client's submit, reads the target model, and its caller is not waiting for the job.
     """
-    hub = hub_of(request)
+    hub = state_of(request)
     job = found(request, "jobs")
     if job["kind"] == "compile" and not job["asked"]:
         hub.store.change("jobs", job["id"], asked=1)
@@ -37,7 +37,7 @@ async def get_job(request: Request) -> Response:
 
 async def list_jobs(request: Request) -> Response:
     rows, total = page_of(request, "jobs", "1", [])
-    hub = hub_of(request)
+    hub = state_of(request)
     return answer(pb.JobList(jobs=[job_message(hub, job) for job in rows], total_query_count=total))
 
 
@@ -54,7 +54,7 @@ async def get_result(request: Request) -> Response:
 
 
 async def rename_job(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.JobPublicUpdate, hub.settings.message_bytes)
     job = found(request, "jobs")
     hub.store.change("jobs", job["id"], name=checked_name(message.name, job["name"]))
@@ -74,15 +74,15 @@ async def list_summaries(request: Request) -> Response:
         where.append(f"state IN ({', '.join('?' * len(states))})")
         values += map(int, states)
     if query.get("type"):
-        if query["type"] not in KINDS:
-            raise refuse(400, f"'type' must be one of {', '.join(KINDS)}.")
+        if query["type"] not in JOB_TYPES:
+            raise refuse(400, f"'type' must be one of {', '.join(JOB_TYPES)}.")
         where.append("kind = ?")
         values.append(query["type"])
     rows, total = page_of(request, "jobs", " AND ".join(where), values)
     return answer(pb.JobSummaryList(job_summaries=map(_summary, rows), total_query_count=total))
 
 
-def job_message(hub: Hub, job: Row) -> pb.Job:
+def job_message(hub: ServerState, job: Row) -> pb.Job:
     """The submitted message, with what has become of it."""
     message = pb.Job.FromString(job["request"])
     message.hub_version = ran_on(job["device"])

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .hub import Hub, hub_of
+from .state import ServerState, state_of
 from .wire import refuse
 
 
 async def hold_lease(request: Request) -> Response:
     """Granted unless the server is about to go; then 503, and the asker starts a new one."""
-    hub = hub_of(request)
+    hub = state_of(request)
     if hub.closing.is_set():
         raise refuse(503, "The stand-in is closing.")
     return _Lease(hub)
@@ -23,7 +23,7 @@ async def hold_lease(request: Request) -> Response:
 class _Lease(Response):
     """One line at once, and then nothing until either side leaves."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: ServerState) -> None:
         super().__init__()
         self._hub = hub
         hub.leases += 1  # from here on, in the same turn of the event loop as the check above

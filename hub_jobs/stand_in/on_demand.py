@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,9 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from ...errors import InputError, UnreachableError
+from .children import start
 from .identity import identity_of, is_claimed, last_seen
+from .needs import demand_stand_in
 
 START_SECONDS = 60.0  # importing everything on a busy machine
 TRY_SECONDS = 0.1
@@ -28,8 +28,10 @@ def running(root: Path) -> Iterator[Path]:
     """Yield the `client.ini` of a running stand-in for `root`, and keep it running meanwhile.
 
     The lease is an open connection, so that it also ends when this process is killed.
-    Raises UnreachableError where no server comes up, InputError where `root` cannot be a folder.
+    Raises UnreachableError where no server comes up, InputError where `root` cannot be a folder, MissingStepError where
+    a package is missing.
     """
+    demand_stand_in()
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -84,13 +86,9 @@ def _lease(root: Path) -> http.client.HTTPConnection | None:
 
 
 def _start(root: Path, log: Path) -> subprocess.Popen[bytes]:
-    """In a session of its own: Ctrl-C is for the command, which may still want to fetch something."""
+    """In a group of its own: Ctrl-C is for the command, which may still want to fetch something."""
     with log.open("ab") as stream:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lpcv.hub_jobs.stand_in", str(root.resolve())],
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-            start_new_session=os.name == "posix",
-        )  # fmt: skip
+        child = start("lpcv.hub_jobs.stand_in", root, stream)
     _started.append(child)
     return child
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from .downloads import page_of
-from .hub import found, hub_of
 from .settings import VERSION, ran_on
+from .state import found, state_of
 from .store import Row, read_json
 from .worker import TERMINAL
 
@@ -120,7 +120,7 @@ def _when(seconds: float | None) -> str:
 
 
 def _log(request: Request, job: Row) -> str:
-    path = hub_of(request).store.jobs / job["id"] / "log.txt"
+    path = state_of(request).store.jobs / job["id"] / "log.txt"
     if not path.is_file():
         return "(written when the job has ended)"
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
-
-import uvicorn
-from starlette.applications import Starlette
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING
 
 from ...console import note
 from ...errors import InputError
-from .app import make_app
-from .hub import Hub
 from .identity import claimed, last_seen, write_access
+from .needs import demand_stand_in
 from .settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
+    from .state import ServerState
 
 LINGER_SECONDS = 1.0  # unused for so long, a server that nobody asked to stay goes
 FIRST_USE_SECONDS = 15.0  # and this long it waits to be used at all
@@ -28,11 +32,15 @@ def serve(root: Path, port: int | None = None, *, until_unused: bool = False, se
     """Serve `root` until Ctrl-C, or until nobody uses it any more.
 
     port: None takes the last one again where it is free, else any
-    Raises InputError where the port is taken, or another server has the folder.
+    Raises InputError where the port is taken, or another server has the folder, MissingStepError where a package is
+    missing.
     """
+    demand_stand_in()
+    from .app import make_app
+
     with claimed(root, WAIT_FOR_LAST_SECONDS if until_unused else 2.0), listening(root, port) as listener:
         app = make_app(root, settings)
-        hub: Hub = app.state.hub
+        hub: ServerState = app.state.hub
         ini = write_access(root, hub.identity, listener.getsockname()[1])
         server = make_server(app)
         if not until_unused:
@@ -52,7 +60,10 @@ def listening(root: Path, port: int | None) -> socket.socket:
     for attempt in (wanted, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if sys.platform == "win32":  # SO_REUSEADDR would share the port there, with whoever wants to listen in
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", attempt))
             listener.listen(1024)
             return listener
@@ -66,6 +77,8 @@ def listening(root: Path, port: int | None) -> socket.socket:
 
 
 def make_server(app: ASGIApp | Starlette) -> uvicorn.Server:
+    import uvicorn
+
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="on",
         loop="asyncio", http="h11", timeout_graceful_shutdown=5, timeout_keep_alive=5,
@@ -73,7 +86,9 @@ def make_server(app: ASGIApp | Starlette) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-async def run_server(server: uvicorn.Server, hub: Hub, listener: socket.socket, until_unused: bool = False) -> None:
+async def run_server(
+    server: uvicorn.Server, hub: ServerState, listener: socket.socket, until_unused: bool = False
+) -> None:
     watch = asyncio.create_task(_watch(server, hub, until_unused))
     try:
         await server.serve(sockets=[listener])
@@ -81,7 +96,7 @@ async def run_server(server: uvicorn.Server, hub: Hub, listener: socket.socket, 
         watch.cancel()
 
 
-async def _watch(server: uvicorn.Server, hub: Hub, until_unused: bool) -> None:
+async def _watch(server: uvicorn.Server, hub: ServerState, until_unused: bool) -> None:
     """Ends held requests when the server is told to stop, and tells it to where nobody is left."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)

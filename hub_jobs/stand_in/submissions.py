@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..devices import recorded
-from .hub import Hub, hub_of
 from .options import runtime_of
 from .orders import SOURCES, TARGETS, is_expired
+from .state import ServerState, state_of
 from .store import Row
 from .uploads import checked_name
 from .wire import DTYPE_NAMES, read_message, refuse, updated
@@ -28,7 +28,7 @@ NOT_OFFERED = {
 
 
 async def submit(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.Job, hub.settings.message_bytes)
     kind = message.WhichOneof("job")
     if kind == "compile_job":
@@ -50,7 +50,7 @@ async def submit(request: Request) -> Response:
     return updated(identifier, time.time())
 
 
-def _compile_job(hub: Hub, job: pb.CompileJob) -> tuple[dict[str, Any], dict[str, Any]]:
+def _compile_job(hub: ServerState, job: pb.CompileJob) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of the job's row and of its target model's. Raises 4xx."""
     model = _model(hub, job.model.model_id)
     if model["producer"] is not None or (model["type"], bool(model["is_directory"])) not in SOURCES:
@@ -74,7 +74,7 @@ def _compile_job(hub: Hub, job: pb.CompileJob) -> tuple[dict[str, Any], dict[str
     return {**values, "kind": "compile", "model": model["id"]}, target
 
 
-def _inference_job(hub: Hub, job: pb.InferenceJob) -> dict[str, Any]:
+def _inference_job(hub: ServerState, job: pb.InferenceJob) -> dict[str, Any]:
     """The values of the job's row. Raises 4xx."""
     model = _model(hub, job.model.model_id)
     if model["producer"] is None and SOURCES.get((model["type"], bool(model["is_directory"]))) != "onnx":
@@ -103,7 +103,7 @@ def _common(name: str, options: str, devices: Iterable[str]) -> dict[str, Any]:
     return {"name": checked_name(name, "job"), "device": ", ".join(dict.fromkeys(names))}
 
 
-def _model(hub: Hub, identifier: str) -> Row:
+def _model(hub: ServerState, identifier: str) -> Row:
     model = hub.store.get("models", identifier)
     if model is None:
         raise refuse(404, f"There is no model '{identifier[:40]}' here.")
@@ -112,7 +112,7 @@ def _model(hub: Hub, identifier: str) -> Row:
     return model
 
 
-def _usable_dataset(hub: Hub, identifier: str) -> None:
+def _usable_dataset(hub: ServerState, identifier: str) -> None:
     dataset = hub.store.get("datasets", identifier)
     if dataset is None:
         raise refuse(404, f"There is no dataset '{identifier[:40]}' here.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_TENSORS = 256
 MOST_BATCHES = 10_000_000
+MOST_ENTRIES, DEEPEST = 20_000_000, 4  # of the h5 file; the client's has three levels
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def read_dataset(path: Path, inputs: list[Any]) -> Batches:
 
     try:
         with h5py.File(path, "r") as file:
+            _demand_plain(file)
             return _checked(path, file, inputs)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise JobError(f"The dataset is not an h5 file as AI Hub's client writes it ({str(error)[:200]}).") from error
@@ -75,6 +77,28 @@ def _checked(path: Path, file: Any, inputs: list[Any]) -> Batches:
                 )
     log(f"dataset of {count} batches for {', '.join(wanted)}")
     return Batches(path, {name: groups[name] for name in wanted}, count)
+
+
+def _demand_plain(file: Any) -> None:
+    """Raises JobError where the file says that some of its data lie in another file, which would then be read."""
+    import h5py
+
+    groups, seen = [(file, 0)], 0
+    while groups:
+        group, depth = groups.pop()
+        for name in group:
+            seen += 1
+            if seen > MOST_ENTRIES:
+                raise JobError(f"The dataset has more than {MOST_ENTRIES:,} entries.")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise JobError(f"The dataset holds a link, {group.name.rstrip('/')}/{name}; only data may be in it.")
+            entry = group[name]
+            if isinstance(entry, h5py.Group):
+                if depth == DEEPEST:  # a hard link may also lead upwards, and so without end
+                    raise JobError(f"The dataset has groups in groups, deeper than {DEEPEST}.")
+                groups.append((entry, depth + 1))
+            elif isinstance(entry, h5py.Dataset) and (entry.is_virtual or entry.external):
+                raise JobError(f"The dataset keeps {entry.name} in another file; all data must be in it.")
 
 
 def write_dataset(path: Path, names: list[str], batches: Iterable[dict[str, Array]]) -> None:

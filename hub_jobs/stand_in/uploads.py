@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .forms import FormError, receive_file
-from .hub import base_url, found, hub_of
 from .settings import MIB
+from .state import base_url, found, state_of
 from .store import Row
 from .wire import answer, number, read_message, refuse, updated
 
@@ -25,7 +25,7 @@ FILE_FIELD = "file"
 
 
 async def create_model(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.Model, hub.settings.message_bytes)
     if message.model_type not in pb.ModelType.values() or message.model_type == pb.MODEL_TYPE_UNSPECIFIED:
         raise refuse(400, f"There is no model type {message.model_type}.")
@@ -36,7 +36,7 @@ async def create_model(request: Request) -> Response:
 
 async def announce_model_file(request: Request) -> Response:
     """The URLs of the parts. Asked again for the same size it gives the same ones: the client repeats GETs."""
-    hub = hub_of(request)
+    hub = state_of(request)
     model = _awaiting_upload(request)
     size = number(request, "file_size", 0)
     if size == 0:
@@ -59,7 +59,7 @@ async def announce_model_file(request: Request) -> Response:
 
 async def receive_part(request: Request) -> Response:
     """PUT of one part, written where it belongs; known only once it is whole."""
-    hub = hub_of(request)
+    hub = state_of(request)
     upload, text, signature = (request.path_params[name] for name in ("upload", "part", "signature"))
     if not hub.identity.signed(signature, "part", request.path_params["id"], upload, text):
         raise refuse(403, "This upload URL was not made here.")
@@ -91,7 +91,7 @@ async def receive_part(request: Request) -> Response:
 
 async def complete_model(request: Request) -> Response:
     """All parts are here and are what the client thinks they are. May be repeated."""
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.FileMultipartUploadComplete, hub.settings.message_bytes)
     model = found(request, "models")
     if model["upload"] is None or message.upload_id != model["upload"]:
@@ -108,7 +108,7 @@ async def complete_model(request: Request) -> Response:
 
 
 async def create_dataset(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.Dataset, hub.settings.message_bytes)
     now = time.time()
     expires = None if message.permanent else now + hub.settings.dataset_days * 86400
@@ -118,7 +118,7 @@ async def create_dataset(request: Request) -> Response:
 
 
 async def announce_dataset_file(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     dataset = found(request, "datasets")
     if dataset["complete"]:
         raise refuse(409, f"Dataset {dataset['id']} has been uploaded already.")
@@ -130,7 +130,7 @@ async def announce_dataset_file(request: Request) -> Response:
 
 async def receive_form(request: Request) -> Response:
     """POST of a form with one file. A repeated one replaces what came before, until the upload is confirmed."""
-    hub = hub_of(request)
+    hub = state_of(request)
     if not hub.identity.signed(request.path_params["signature"], "form", request.path_params["id"]):
         raise refuse(403, "This upload URL was not made here.")
     dataset = found(request, "datasets")
@@ -152,7 +152,7 @@ async def receive_form(request: Request) -> Response:
 
 
 async def complete_dataset(request: Request) -> Response:
-    hub = hub_of(request)
+    hub = state_of(request)
     message = await read_message(request, pb.Dataset, hub.settings.message_bytes)
     dataset = found(request, "datasets")
     if not message.file_upload_complete:

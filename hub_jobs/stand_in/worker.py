@@ -8,21 +8,24 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from qai_hub import public_api_pb2 as pb
 
 from ...files import write_json
+from .children import kill, start
 from .orders import order_for
 from .settings import Settings
 from .store import Row, Statement, Store
 
 TERMINAL = (pb.JOB_STATE_DONE, pb.JOB_STATE_FAILED)
 ATTEMPTS = 5  # a job that takes the whole server down each time is given up
+TRIES = 3  # ... as one is for which the server itself lacks something, such as room on the disk
+PAUSE_SECONDS = 1.0  # before something is tried again
 WORK = "lpcv.hub_jobs.stand_in.work"
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Worker:
         self._wanted = threading.Condition()
         self._stopping = False
         self._child: subprocess.Popen[bytes] | None = None
+        self._in_vain: Counter[str] = Counter()  # job -> how often the server itself could not do it
         self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -54,7 +58,7 @@ class Worker:
             self._stopping = True
             self._wanted.notify()
             if self._child is not None:
-                _kill(self._child)
+                kill(self._child)
         if self._thread.is_alive():
             self._thread.join(timeout=30)
 
@@ -67,12 +71,32 @@ class Worker:
                         if not self._stopping and self._next() is None:
                             self._wanted.wait(timeout=5)
                     continue
-                self._run(job)
-            except Exception:  # a full disk, say: the thread must live, and the job is tried again
+            except Exception:  # the thread must live
                 if self._stopping:
                     return
                 log.exception("the worker failed")
-                time.sleep(1)
+                time.sleep(PAUSE_SECONDS)
+                continue
+            try:
+                self._run(job)
+            except Exception as error:  # a full disk, say
+                if self._stopping:
+                    return
+                log.exception("the worker failed")
+                self._try_again(job, error)
+
+    def _try_again(self, job: Row, error: Exception) -> None:
+        """After a while, and that attempt does not count as one that ended the server; or never again."""
+        self._in_vain[job["id"]] += 1
+        try:
+            if self._in_vain[job["id"]] >= TRIES:
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                self._fail(job, f"The stand-in's machine could not do it, {TRIES} times: {reason}.")
+                return
+            self._store.change("jobs", job["id"], attempts=job["attempts"])
+        except Exception:  # nothing can be written, not even that
+            log.exception("the worker could not write that down")
+        time.sleep(PAUSE_SECONDS)
 
     def _next(self) -> Row | None:
         query = "SELECT * FROM jobs WHERE state NOT IN (?, ?) ORDER BY number LIMIT 1"
@@ -115,15 +139,11 @@ class Worker:
                 if self._stopping:
                     return "stopped"
                 # The child ends when its standard input does, which also happens when this server is killed.
-                self._child = subprocess.Popen(
-                    [sys.executable, "-P", "-m", WORK, str(here.resolve())],
-                    stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT,
-                    start_new_session=os.name == "posix",
-                )  # fmt: skip
+                self._child = start(WORK, here, stream, stdin=subprocess.PIPE)
             try:
                 self._child.wait(timeout=self._settings.job_seconds)
             except subprocess.TimeoutExpired:
-                _kill(self._child)
+                kill(self._child)
                 return f"The job took longer than the stand-in allows ({self._settings.job_seconds:g} s)."
             finally:
                 code = self._child.wait()
@@ -186,14 +206,3 @@ def _how_it_ended(code: int) -> str:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return f"The job's process was ended by signal {name}; perhaps it needed too much memory. See the job's log."
     return f"The job's process ended with code {code} and without a result. See the job's log."
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """The child and what it started."""
-    try:
-        if os.name == "posix":
-            os.killpg(child.pid, signal.SIGKILL)
-        else:
-            child.kill()
-    except ProcessLookupError:
-        return

@@ -15,10 +15,10 @@ from .store import Row, Store
 from .wire import refuse
 from .worker import TERMINAL, Worker
 
-KINDS = {"models": "model", "datasets": "dataset", "jobs": "job"}
+NOUNS = {"models": "model", "datasets": "dataset", "jobs": "job"}
 
 
-class Hub:
+class ServerState:
     """One stand-in. `start` and `stop` belong to the event loop's thread."""
 
     def __init__(self, root: Path, settings: Settings) -> None:
@@ -94,20 +94,20 @@ class Hub:
             event.set()
 
 
-def hub_of(request: Request) -> Hub:
+def state_of(request: Request) -> ServerState:
     return request.app.state.hub
 
 
 def found(request: Request, table: str, identifier: str | None = None) -> Row:
     """The row that the path names. Raises 404."""
     wanted = request.path_params["id"] if identifier is None else identifier
-    row = hub_of(request).store.get(table, wanted) if wanted.isascii() and len(wanted) <= 40 else None
+    row = state_of(request).store.get(table, wanted) if wanted.isascii() and len(wanted) <= 40 else None
     if row is None:
-        raise refuse(404, f"There is no {KINDS[table]} '{wanted[:40]}' here.")
+        raise refuse(404, f"There is no {NOUNS[table]} '{wanted[:40]}' here.")
     return row
 
 
 def base_url(request: Request) -> str:
     """Of this server, from the socket: what the client claims in its headers is not asked."""
     port = request.scope["server"][1]
-    return f"http://127.0.0.1:{port}/{hub_of(request).identity.instance}/"
+    return f"http://127.0.0.1:{port}/{state_of(request).identity.instance}/"
