@@ -47,12 +47,14 @@ def demo(
     note(f"  lpcv compare constant {out / 'teacher_predictions'} {outcome.student.root} --data {out / 'held_out'}")
     if not passed(outcome):
         ctx.exit(1)
+    note("AI Hub's part, rehearsed on this machine:")
+    note(f'  lpcv compile {outcome.student.root} --device "{CURRENT.devices[0]}" --hub local')
     note("Next, with real frames (image/, depth_raw/, depth_conf/) and a network:")
     note("  lpcv data check datasets/mine --sheet sheet.png")
     note("  lpcv train --data datasets/mine --val datasets/val --out runs/mine")
     note("  lpcv export runs/mine && lpcv check runs/mine --data datasets/val")
     note("  lpcv score runs/mine --data datasets/val && lpcv package runs/mine -o bundle.zip")
-    note("Then upload runs/mine/model.onnx to AI Hub, compile it, and share the job as the rules say: lpcv contract")
+    note(f'  lpcv doctor && lpcv compile runs/mine --device "{CURRENT.devices[0]}"')
 
 
 @click.command()
