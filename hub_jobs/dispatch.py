@@ -47,9 +47,10 @@ def dispatch(desk: Desk, order: Order, *, again: bool = False) -> Record:
                 _say_device(desk, turn.device)
                 desk.add("intended", key, **turn.facts(desk.connection, client_version(), __version__))
                 found = _chosen(desk, marked(desk.marked, key))
-                if found and (adopted := _submitted(desk, key, found, BY_MARK)) and not again:
-                    return adopted
                 if found:
+                    adopted = _submitted(desk, key, found, BY_MARK)
+                    if not again:
+                        return adopted
                     continue  # there may be another turn of it, and so on
             elif record.job_id:
                 note(f"{record.type} job {record.job_id} was submitted before; it is used again. ({record.url})")

@@ -213,3 +213,22 @@ def bench_at(place: tuple[Served, Faults], root: Path, patched: pytest.MonkeyPat
     bench = Bench(served, faults, Clock().installed(patched), root)
     patched.setenv("LPCV_HUB_FOLDER", str(bench.folder.root))
     return bench
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Faults]]:
+    with shared_stand_in(tmp_path_factory.mktemp("stand-in")) as both:
+        yield both
+
+
+@pytest.fixture
+def bench(place: tuple[Served, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return bench_at(place, tmp_path, monkeypatch)
+
+
+def ordering(bench: Bench, verb: str, images: int = 1) -> list[object]:
+    """A command of that verb; what it needs first is there and does not count. images: that `infer` is given"""
+    if verb == "compile":
+        return [*compiling(bench.model())]
+    model = bench.compiled(IMAGE if verb == "infer" else (1, 3, 4, 6))
+    return ["infer", model, "--data", bench.images(images)] if verb == "infer" else ["profile", model]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_fixtures import offline
+from hub_bench import computed_once
+from hub_fixtures import Served, offline
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -90,3 +91,23 @@ def contents(root: Path) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_file()
     }
+
+
+@pytest.fixture(scope="module")
+def front() -> Front:
+    return Front()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, front: Front) -> Iterator[Served]:
+    with computed_once(), Served(tmp_path_factory.mktemp("served") / "root", front) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(tmp_path: Path, front: Front) -> Iterator[Path]:
+    """An own, empty hub folder."""
+    front.reset()
+    with own_place(tmp_path) as folder:
+        yield folder
+    front.reset()

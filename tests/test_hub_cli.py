@@ -6,15 +6,14 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
-from hub_bench import computed_once
 from hub_fixtures import S24, Served, small_model
-from hub_front import Front, contents, own_place
+from hub_front import Front, contents, front, hub, own_place, served  # noqa: F401
 from lpcv.cli import run
 from lpcv.files import sha256_file
 from lpcv.hub_jobs import profiling
@@ -24,26 +23,6 @@ from onnx import TensorProto, helper
 
 QUICK = ("--options", "--max_profiler_iterations 3")
 CPU = f"this CPU (stand-in for {S24}), not a device"
-
-
-@pytest.fixture(scope="module")
-def front() -> Front:
-    return Front()
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, front: Front) -> Iterator[Served]:
-    with computed_once(), Served(tmp_path_factory.mktemp("served") / "root", front) as running:
-        yield running
-
-
-@pytest.fixture
-def hub(tmp_path: Path, front: Front) -> Iterator[Path]:
-    """An own, empty hub folder."""
-    front.reset()
-    with own_place(tmp_path) as folder:
-        yield folder
-    front.reset()
 
 
 @pytest.fixture(scope="module")

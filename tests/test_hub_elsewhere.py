@@ -5,25 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from hub_bench import IMAGE, Bench, bench_at, compiling, shared_stand_in, told
-from hub_faults import JOB, LIST, SUBMIT, Faults, answers
-from hub_fixtures import Served
+from hub_bench import IMAGE, Bench, bench, compiling, place, told  # noqa: F401
+from hub_faults import JOB, LIST, SUBMIT, answers
 from lpcv.hub_jobs.history import spent_today
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Faults]]:
-    with shared_stand_in(tmp_path_factory.mktemp("stand-in")) as both:
-        yield both
-
-
-@pytest.fixture
-def bench(place: tuple[Served, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_at(place, tmp_path, monkeypatch)
 
 
 def move(bench: Bench) -> None:

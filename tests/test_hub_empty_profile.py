@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_bench import Bench, bench_at, shared_stand_in, told
-from hub_faults import RESULT, App, Fault, Faults
-from hub_fixtures import Served
+from hub_bench import Bench, bench, place, told  # noqa: F401
+from hub_faults import RESULT, App, Fault
 from qai_hub import public_api_pb2 as pb
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Faults]]:
-    with shared_stand_in(tmp_path_factory.mktemp("stand-in")) as both:
-        yield both
-
-
-@pytest.fixture
-def bench(place: tuple[Served, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_at(place, tmp_path, monkeypatch)
 
 
 def answer(result: pb.JobResult) -> Fault:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_bench import IMAGE, QUICK, Bench, Ended, bench_at, compiling, impatience, shared_stand_in, told
+from hub_bench import QUICK, Bench, Ended, bench, bench_at, compiling, impatience, ordering, place, told  # noqa: F401
 from hub_faults import (
     CREATE_DATASET,
     CREATE_MODEL,
@@ -87,25 +87,6 @@ def _cases() -> Iterator[object]:
                 yield pytest.param(
                     verb, stage, name, id=f"{verb}-{stage}-{name}", marks=() if always else pytest.mark.slow
                 )
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Faults]]:
-    with shared_stand_in(tmp_path_factory.mktemp("stand-in")) as both:
-        yield both
-
-
-@pytest.fixture
-def bench(place: tuple[Served, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_at(place, tmp_path, monkeypatch)
-
-
-def ordering(bench: Bench, verb: str) -> list[object]:
-    """A command of that verb; what it needs first is there and does not count."""
-    if verb == "compile":
-        return [*compiling(bench.model())]
-    model = bench.compiled(IMAGE if verb == "infer" else (1, 3, 4, 6))
-    return ["infer", model, "--data", bench.images(1)] if verb == "infer" else ["profile", model]
 
 
 def ends_well(bench: Bench, ended: Ended, uploads: int = 1) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_bench import IMAGE, Bench, bench_at, compiling, shared_stand_in
+from hub_bench import Bench, bench, compiling, ordering, place  # noqa: F401
 from hub_faults import FILE, FORM, JOB, PART, SUBMIT, Endpoint, Fault, Faults, half, late, silent
 from hub_fixtures import S24, Served
 from hub_processes import Processes, processes
@@ -39,28 +39,9 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Faults]]:
-    with shared_stand_in(tmp_path_factory.mktemp("stand-in")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
 def started(place: tuple[Served, Faults], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     with processes(tmp_path_factory.mktemp("processes")) as running:
         yield running
-
-
-@pytest.fixture
-def bench(place: tuple[Served, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_at(place, tmp_path, monkeypatch)
-
-
-def ordering(bench: Bench, verb: str) -> list[object]:
-    """A command of that verb; what it needs first is there and does not count."""
-    if verb == "compile":
-        return [*compiling(bench.model())]
-    model = bench.compiled(IMAGE if verb == "infer" else (1, 3, 4, 6))
-    return ["infer", model, "--data", bench.images(2)] if verb == "infer" else ["profile", model]
 
 
 def has_taken(bench: Bench, jobs: int) -> None:
@@ -85,7 +66,7 @@ def goes_on(bench: Bench, command: list[object], uploads: int) -> None:
 
 @pytest.mark.parametrize(("verb", "nth", "when"), STEPS)
 def test_killed_around_a_step_of_the_ledger(bench: Bench, started: Processes, verb: str, nth: int, when: str) -> None:
-    command = ordering(bench, verb)
+    command = ordering(bench, verb, 2)
     written = len(bench.events())
     assert started.run(bench.words(*command), bench.folder.root, **{when: nth}) == KILLED
     events = [event.event for event in bench.events()[written:]]
@@ -97,7 +78,7 @@ def test_killed_around_a_step_of_the_ledger(bench: Bench, started: Processes, ve
 
 @pytest.mark.parametrize("verb", ["compile", pytest.param("profile", marks=pytest.mark.slow), "infer"])
 def test_killed_when_the_submission_was_answered(bench: Bench, started: Processes, verb: str) -> None:
-    command = ordering(bench, verb)
+    command = ordering(bench, verb, 2)
     assert started.run(bench.words(*command), bench.folder.root, answered=True) == KILLED
     assert bench.jobs == 1
     assert bench.events()[-1].event == "attempted"
@@ -122,7 +103,7 @@ def test_killed_when_the_submission_was_answered(bench: Bench, started: Processe
 def test_killed_while_a_request_is_on_its_way(
     bench: Bench, started: Processes, verb: str, where: Endpoint, fault: Fault, jobs: int
 ) -> None:
-    command = ordering(bench, verb)
+    command = ordering(bench, verb, 2)
     with bench.faults.on(where, fault) as rule:
         process = started.start(bench.words(*command), bench.folder.root)
         assert rule.reached.wait(30), process.said

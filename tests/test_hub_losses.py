@@ -11,28 +11,15 @@ import time
 import types
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import h5py
 import pytest
-from hub_bench import IMAGE, Bench, bench_at, compiling, shared_stand_in, told
-from hub_faults import FILE, JOB, LIST, LOGS, SUBMIT, Faults, answers, first
-from hub_fixtures import Served
+from hub_bench import IMAGE, Bench, bench, compiling, place, told  # noqa: F401
+from hub_faults import FILE, JOB, LIST, LOGS, SUBMIT, answers, first
 from hub_processes import Processes, processes
 
 DYNAMIC = ("batch", 3, 4, 6)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Faults]]:
-    with shared_stand_in(tmp_path_factory.mktemp("stand-in")) as both:
-        yield both
-
-
-@pytest.fixture
-def bench(place: tuple[Served, Faults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return bench_at(place, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")

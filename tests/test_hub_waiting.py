@@ -6,40 +6,20 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
-from hub_bench import Clock, computed_once
+from hub_bench import Clock
 from hub_fixtures import S24, Served, small_model
-from hub_front import Front, own_place
+from hub_front import Front, front, hub, own_place, served  # noqa: F401
 from lpcv.cli import run
 from lpcv.hub_jobs import waiting
 from lpcv.hub_jobs.ending import goes_on
 from onnx import TensorProto
 from starlette.requests import Request
 from starlette.responses import Response
-
-
-@pytest.fixture(scope="module")
-def front() -> Front:
-    return Front()
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, front: Front) -> Iterator[Served]:
-    with computed_once(), Served(tmp_path_factory.mktemp("served") / "root", front) as running:
-        yield running
-
-
-@pytest.fixture
-def hub(tmp_path: Path, front: Front) -> Iterator[Path]:
-    """An own, empty hub folder."""
-    front.reset()
-    with own_place(tmp_path) as folder:
-        yield folder
-    front.reset()
 
 
 @pytest.fixture

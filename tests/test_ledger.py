@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +15,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ledger_bench import HUB, KEY, database, filled, names, path  # noqa: F401
 from lpcv.errors import InputError
 from lpcv.hub_jobs import ledger as module
 from lpcv.hub_jobs.ledger import Ledger
 
-HUB, KEY = "https://hub.example", "ab12"
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -45,33 +44,6 @@ def writer(path: Path, who: str, many: int) -> subprocess.Popen[str]:
 def line_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hub" / "ledger.sqlite"
-
-
-@pytest.fixture
-def filled(path: Path) -> Path:
-    """Three events of one job, closed."""
-    with Ledger(path) as ledger:
-        ledger.add("intended", HUB, KEY, None, {"type": "compile", "title": "Größe"})
-        ledger.add("attempted", HUB, KEY)
-        ledger.add("submitted", HUB, KEY, "jabcde", {"url": "https://hub.example/jobs/jabcde/"})
-    return path
-
-
-@pytest.fixture
-def database(filled: Path) -> Iterator[sqlite3.Connection]:
-    """Somebody with SQLite in his hand, who commits."""
-    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
-        yield connection
-
-
-def names(path: Path) -> list[str]:
-    with Ledger(path, read_only=True) as ledger:
-        return [event.event for event in ledger.all()]
 
 
 def test_events_come_back_as_they_were_written_in_order(filled: Path) -> None:
