@@ -23,6 +23,11 @@ COMMANDS = {
         "protocols": "evaluate.cli:protocols",
         "predict": "submission.cli:predict",
     },
+    "NPU": {
+        "emulate": "submission.emulate_cli:emulate",
+        "quantize": "hub_jobs.quantize.cli:quantize",
+        "sensitivity": "submission.emulate_cli:sensitivity",
+    },
     "AI Hub": {
         "compile": "hub_jobs.cli:compile_",
         "profile": "hub_jobs.cli:profile",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .errors import InputError
@@ -15,14 +16,20 @@ if TYPE_CHECKING:
 
 
 def open_session(
-    model: Path | bytes, threads: int | None = None, profile_to: Path | None = None
+    model: Path | bytes, threads: int | None = None, profile_to: Path | None = None, *, optimised: bool = True
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU. Raises InputError where the model cannot be loaded.
 
     threads: how many one operator may use; None leaves the choice to ONNX Runtime (one per physical core).
     profile_to: beginning of the name of a JSON trace with the time of each node, which `end_profiling()` writes
+    optimised: False runs the graph as it is written. A quantized model is then computed as the NPU computes it; else
+        ONNX Runtime puts integer operators of its own in place, which round (and on some CPUs saturate) differently.
     """
     options = _session_options()
+    if not optimised:
+        import onnxruntime
+
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads is not None:
         options.intra_op_num_threads = threads
     if profile_to is not None:
@@ -53,9 +60,23 @@ def save_optimised(model: Path, place: Path) -> None:
     _session(model, options)
 
 
-def _session_options() -> onnxruntime.SessionOptions:
+def quantization_library() -> ModuleType:
+    """`onnxruntime.quantization`, with the parts that `hub_jobs/quantize` calls."""
+    _no_telemetry()
+    import onnxruntime.quantization
+    import onnxruntime.quantization.execution_providers.qnn
+    import onnxruntime.quantization.qdq_quantizer
+
+    return onnxruntime.quantization
+
+
+def _no_telemetry() -> None:
     # ONNX Runtime 1.31 sends telemetry from Linux unless this is set before its first import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def _session_options() -> onnxruntime.SessionOptions:
+    _no_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

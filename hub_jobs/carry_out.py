@@ -83,6 +83,7 @@ def _ordered(desk: Desk, orders_of: Orders, how: How, show: Show | None, data: s
 
 def _taken(desk: Desk, record: Record, outcome: Outcome, show: Show | None) -> tuple[dict[str, Any], int]:
     """What a job that has succeeded gives, fetched and shown; facts for a machine, and an exit code."""
+    record = desk.seen(record)
     told = {**as_json(outcome), "type": record.type, **origin(record)}
     if not isinstance(outcome, Succeeded):
         return told, 0

@@ -74,10 +74,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class Status:
-    """state: AI Hub's word, SUCCESS and FAILED are the last ones."""
+    """state: AI Hub's word, SUCCESS and FAILED are the last ones; hub_version: what ran it, as the server says."""
 
     state: str
     reason: str
+    hub_version: str
 
     @property
     def finished(self) -> bool:
@@ -204,12 +205,23 @@ class HubClient:
             )
         )
 
+    def submit_quantize(self, model_id: str, dataset_id: str, name: str, options: str, precision: str) -> Created:
+        """precision: "w8a8" or "w8a16". Raises SubmissionError as above."""
+        kinds = qai_hub_library().QuantizeDtype
+        activations = {"w8a8": kinds.INT8, "w8a16": kinds.INT16}[precision]
+        model, data = self._model(model_id), self._dataset(dataset_id)
+        return self._submitted(
+            lambda: self.client.submit_quantize_job(
+                model, data, weights_dtype=kinds.INT8, activations_dtype=activations, name=name, options=options
+            )
+        )
+
     def status(self, job_id: str) -> Status:
         """Raises GoneError where the job is not known (any more)."""
         job = self._job(job_id)
         with self._call.calling():
             status = job.get_status()
-        return Status(status.code, self._call.plain(status.message or ""))
+        return Status(status.code, self._call.plain(status.message or ""), self._call.plain(job.hub_version or ""))
 
     def find(self, part: str) -> list[Summary]:
         """Jobs whose name holds `part`, newest first."""
@@ -227,7 +239,7 @@ class HubClient:
                 return
 
     def download_model(self, compile_job: str, folder: Path) -> Path:
-        """Download a compile job's target model into `folder`; whole or absent."""
+        """Download the model that a compile or quantize job has made into `folder`; whole or absent."""
         model = self._target_model(compile_job)
         return self._download(folder, lambda to: model.download(str(to)))
 
@@ -246,6 +258,15 @@ class HubClient:
         with self._call.calling():
             raw = job.download_profile()
         return json.loads(self.connection.without_secrets(json.dumps(raw)))  # names of layers are anybody's words
+
+    def npu_report(self, job_id: str) -> dict[str, Any] | None:
+        """What a stand-in adds to a job's logs: what the NPU's compiler said. None where there is no such file."""
+        job = self._job(job_id)
+        with tempfile.TemporaryDirectory() as scratch:
+            with self._call.calling():
+                paths = [Path(path) for path in job.download_job_logs(scratch)]
+            found = [path for path in paths if path.name.endswith("_npu.json")]
+            return json.loads(self.connection.without_secrets(found[0].read_text(encoding="utf-8"))) if found else None
 
     def log_tail(self, job_id: str, folder: Path) -> tuple[str, ...]:
         """Keep the job's logs in `folder` and give the last lines of them; empty where it has none."""

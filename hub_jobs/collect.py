@@ -15,36 +15,45 @@ from .desk import Desk
 from .faults import UnavailableError
 from .frames import write_outputs
 from .history import Record
+from .stand_in.settings import EMULATOR
 from .verdict import Profile
 
 MODEL, PROFILE, OUTPUTS = "model", "profile", "outputs"
+ESTIMATE = "estimate_for_the_device"  # of a formula, apart from what ran
 
 
 def computed_by(record: Record) -> str:
     """Who computed a job's numbers, in words that nobody takes for a device where it was none."""
+    device = record.intended["device"]
     if record.intended["rehearsal"]:
-        return f"this CPU (stand-in for {record.intended['device']}), not a device"
-    return f"{record.intended['device']} (AI Hub)"
+        engine = EMULATOR if EMULATOR in record.hub_version else "this CPU"
+        return f"{engine} (stand-in for {device or 'AI Hub'}), not a device"
+    return f"{device} (AI Hub)" if device else "AI Hub"
 
 
 def collect(desk: Desk, record: Record) -> Path:
     """Fetch what a job that has succeeded gives, and the path to it.
 
-    A compile job's model, a profile job's profile.json, an inference job's folder of predictions.
+    A compile or quantize job's model, a profile job's profile.json, an inference job's folder of predictions.
     """
-    fetch = {"compile": compiled_model, "profile": profile_file, "inference": predictions}[record.type]
+    fetch = {
+        "compile": target_model, "quantize": target_model, "profile": profile_file, "inference": predictions,
+    }[record.type]  # fmt: skip
+    record = desk.seen(record)
     with desk.alone(f"fetch {record.key}"):
         return fetch(desk, record)
 
 
-def compiled_model(desk: Desk, record: Record) -> Path:
-    """The target model, `jobs/ID/NAME.tflite` or what it is."""
+def target_model(desk: Desk, record: Record) -> Path:
+    """The model that a job has made, `jobs/ID/NAME.tflite` or what it is."""
     path = desk.kept(record, MODEL)
     if path is None:
         path = desk.hub.download_model(record.job_id or "", desk.folder.job(record.job_id or ""))
         _demand_no_page(path, record)
         desk.keep(record, MODEL, path)
         note(f"kept {path}")
+        if record.intended["rehearsal"] and (report := desk.hub.npu_report(record.job_id or "")):
+            note(report["sentence"])
     return path
 
 
@@ -62,7 +71,10 @@ def profile_file(desk: Desk, record: Record) -> Path:
                 f"{desk.connection.called} has no profile of job {record.job_id} yet.",
                 f"Type the command again; the job's page may say more: {record.url}",
             )
-        write_json(path, {**facts(record), "client_version": client_version(), "profile": raw})
+        told = {**facts(record), "client_version": client_version(), "profile": raw}
+        if record.intended["rehearsal"]:
+            told[ESTIMATE] = desk.hub.npu_report(record.job_id or "")
+        write_json(path, told)
         desk.keep(record, PROFILE, path)
         note(f"kept the raw profile: {path}")
     return path
@@ -78,6 +90,11 @@ def _says_something(raw: Any) -> bool:
 def read_profile(path: Path) -> dict[str, Any]:
     """The raw profile out of `profile_file`."""
     return read_json(path)["profile"]
+
+
+def read_estimate(path: Path) -> dict[str, Any] | None:
+    """What `profile_file` of a rehearsal holds beside: {"estimated": {"ms", ...} or None, "sentence"}, or nothing."""
+    return read_json(path).get(ESTIMATE)
 
 
 def predictions(desk: Desk, record: Record) -> Path:

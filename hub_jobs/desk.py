@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,11 @@ class Desk:
                 f"It was ordered with `--hub {way}`." if way else "It was ordered without --hub: leave that away.",
             )
         return record
+
+    def seen(self, record: Record) -> Record:
+        """The record with what AI Hub said of the job at last; its intention as it was given (`inference.in_set`)."""
+        now = record_of_job(self.ledger, record.job_id or "") or record
+        return replace(record, state=now.state, reason=now.reason, hub_version=now.hub_version)
 
     def keep(self, record: Record, what: str, path: Path, **facts: Any) -> None:
         """Write down that `path` is what the job gave."""

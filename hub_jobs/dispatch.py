@@ -44,7 +44,8 @@ def dispatch(desk: Desk, order: Order, *, again: bool = False) -> Record:
             key = turn.key(desk.connection)
             record = _record(desk, key)
             if record is None:
-                _say_device(desk, turn.device)
+                if turn.device:
+                    _say_device(desk, turn.device)
                 desk.add("intended", key, **turn.facts(desk.connection, client_version(), __version__))
                 found = _chosen(desk, marked(desk.marked, key))
                 if found:
@@ -174,6 +175,11 @@ def _ready(desk: Desk, order: Order, key: str) -> Callable[[], Created]:
             compile_job, order.device, name, order.options, dataset_id, profile=order.type == "profile"
         )
     model_id = model_on_hub(desk, order.model)
+    if order.type == "quantize":
+        if dataset_id is None or order.precision is None:
+            raise ValueError("a quantize order has a dataset and a precision")
+        data, precision = dataset_id, order.precision
+        return lambda: hub.submit_quantize(model_id, data, name, order.options, precision)
     return lambda: hub.submit_compile(model_id, order.device, name, order.options, order.input_spec)
 
 

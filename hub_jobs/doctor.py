@@ -107,6 +107,23 @@ def _software(rehearses: bool) -> Iterator[Finding]:
             yield Finding(what, state, f"{', '.join(missing)} is not installed; {why}", EXTRA)
         else:
             yield Finding(what, "ok", ", ".join(f"{package} {found}" for package, found in there.items()))
+    yield _emulator()
+
+
+def _emulator() -> Finding:
+    """Only rehearsals and `lpcv emulate` ask for it."""
+    from .htp.door import demand_available, versions
+    from .stand_in.settings import NPU_SWITCH, Settings
+
+    try:
+        demand_available()
+    except LpcvError as error:
+        without = "A rehearsal (--hub local) then cannot say whether a model fits the NPU, nor emulate or estimate it"
+        return Finding("NPU emulator", "note", error.problem, f"{without}. {error.remedy}")
+    said = ", ".join(f"{name} {number}" for name, number in versions().items())
+    if not Settings().npu:
+        return Finding("NPU emulator", "note", f"{said}; rehearsals do not use it", f"{NPU_SWITCH} is set; unset it.")
+    return Finding("NPU emulator", "ok", said)
 
 
 def _disk(root: Path) -> Finding:

@@ -11,8 +11,9 @@ from .connection import LOCAL
 from .history import FAILED, GONE, Record
 from .outcome import Expired, Failed, Outcome, Submitted, Succeeded, TimedOut, Unauthorised
 from .remedies import remedy_for
+from .stand_in.settings import DO_NOT_FIT
 
-VERBS = {"compile": "compile", "profile": "profile", "inference": "infer"}
+VERBS = {"compile": "compile", "profile": "profile", "inference": "infer", "quantize": "quantize"}
 
 
 def tell(outcome: Outcome, record: Record) -> None:
@@ -27,7 +28,10 @@ def tell(outcome: Outcome, record: Record) -> None:
                 note(f"    {line}")
             messages = (outcome.reason, *reversed(outcome.log))
             known = next(filter(None, map(remedy_for, messages)), None)
-            note(str(known) if known else "The message is not one that lpcv knows.")
+            if DO_NOT_FIT in outcome.reason:
+                note("Each node stands there with what fits in its place; the job's log has all of them.")
+            else:
+                note(str(known) if known else "The message is not one that lpcv knows.")
             note(f"See {outcome.url}. `lpcv {verb}` as before shows this again; with --again it orders another job.")
         case Submitted():
             result(f"{outcome.job_id} is submitted: {outcome.url}")
@@ -81,6 +85,7 @@ def next_of(record: Record, data: str = "DIR") -> str:
             "compile": f"lpcv compile RUN --device {shlex.quote(told['device'])}{again}{way}",
             "profile": f"lpcv profile {told.get('compile_job')}{again}{way}",
             "inference": f"lpcv infer {told.get('compile_job')} --data {data}{again}{way}",
+            "quantize": f"lpcv quantize RUN --data DIR --precision {told.get('precision')} --on hub{again}{way}",
         }[record.type]
     if not record.finished:
         return f"lpcv jobs wait {record.job_id}{way}"
@@ -88,4 +93,5 @@ def next_of(record: Record, data: str = "DIR") -> str:
         "compile": f"lpcv profile {record.job_id}{way}",
         "profile": f"lpcv infer {told.get('compile_job')} --data {data}{way}",
         "inference": f"lpcv score {record.job_id} --data {data}",
+        "quantize": f"lpcv compile {told.get('out', 'MODEL.onnx')} --device NAME{way}",
     }[record.type]

@@ -24,6 +24,7 @@ class Record:
     in_doubt: a submission was begun and nothing is known of its end
     state: AI Hub's word (CREATED, SUCCESS, FAILED ...) or GONE; None before the first answer
     submission: the number of the ledger's event: clocks move; adopted: ordered elsewhere, found by its mark
+    hub_version: what the server says it ran on, once the job has ended
     fetched: what -> {"path": relative to the hub folder, "sha256": ...}
     """
 
@@ -39,6 +40,7 @@ class Record:
     adopted: bool = False
     state: str | None = None
     reason: str = ""
+    hub_version: str = ""
     fetched: dict[str, dict[str, Any]] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
 
@@ -77,6 +79,7 @@ def record_of(events: Iterable[Event]) -> Record | None:
             )  # fmt: skip
         elif event.event == "state":
             record = replace(record, state=facts["state"], reason=facts.get("reason", ""))
+            record = replace(record, hub_version=facts.get("hub_version", ""))
         elif event.event == "filed":
             record = replace(record, intended={**record.intended, **facts})
         elif event.event == "fetched":

@@ -103,10 +103,10 @@ def show(job_id: str, json_file: Path | None) -> None:
 
 
 @jobs.command()
-@click.argument("job_type", metavar="TYPE", type=click.Choice(("compile", "profile", "inference")))
+@click.argument("job_type", metavar="TYPE", type=click.Choice(("compile", "profile", "inference", "quantize")))
 @hub_option
 def last(job_type: str, hub: str | None) -> None:
-    """Print the id of the newest job of TYPE (compile, profile, inference), for use in other commands.
+    """Print the id of the newest job of TYPE (compile, profile, inference, quantize), for use in other commands.
 
     \b
     lpcv jobs last compile

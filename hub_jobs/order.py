@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from .connection import CONFIG_FOLDER, DEFAULT, Connection
 
-JobType = Literal["compile", "profile", "inference"]
+JobType = Literal["compile", "profile", "inference", "quantize"]
 InputSpec = dict[str, tuple[tuple[int, ...], str]]  # name -> shape, dtype
 
 SHORT_KEY = 12  # hexadecimal digits in a job's name: 48 bits
@@ -84,6 +84,7 @@ class Order:
     """A job that somebody wants, before anything was sent.
 
     nth: how often the same content was ordered again on purpose (`--again`)
+    device: "" for a quantize job, which has none; precision: of such a job, "w8a8" or "w8a16"
     kept: what the ledger is to keep beside it, to know what comes back; not part of the key
     """
 
@@ -94,6 +95,7 @@ class Order:
     options: str
     input_spec: InputSpec | None = None
     dataset: DatasetFile | None = None
+    precision: str | None = None
     nth: int = 0
     kept: dict[str, Any] = field(default_factory=dict)
 
@@ -104,7 +106,7 @@ class Order:
 
     def base(self, connection: Connection) -> str:
         """SHA-256 of all that decides the result; the client's version is recorded, not keyed."""
-        content = {
+        content: dict[str, Any] = {
             "hub": owner(connection),
             "type": self.type,
             **self.model.identity,
@@ -113,6 +115,8 @@ class Order:
             "options": " ".join(self.options.split()),
             "dataset_sha256": self.dataset.sha256 if self.dataset else None,
         }
+        if self.precision:
+            content["precision"] = self.precision
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def key(self, connection: Connection) -> str:
@@ -139,6 +143,7 @@ class Order:
             "reached_by": connection.name,
             "client_version": client_version,
             "lpcv_version": lpcv_version,
+            **({"precision": self.precision} if self.precision else {}),
             **self.model.identity,
             **self.kept,
         }

@@ -77,7 +77,7 @@ def show(desk: Desk, orders: Sequence[Order], again: bool) -> list[dict[str, Any
     steps = [step(desk, order, again) for order in orders]
     where = desk.connection
     if any(each.new for each in steps):
-        _demand_devices(desk, [each.order.device for each in steps if each.new])
+        _demand_devices(desk, [each.order.device for each in steps if each.new and each.order.device])
     rows = [(each.order.type, each.order.title, each.order.device, each.order.options, each.spends) for each in steps]
     table(
         f"Would be done at {where.called}: {desk.owner}, by {where.config_file}",

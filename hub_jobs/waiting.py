@@ -87,13 +87,13 @@ def asked(desk: Desk, record: Record) -> Record:
         return record
     try:
         status = desk.hub.status(record.job_id or "")
-        state, reason = status.state, status.reason
+        state, reason, ran_on = status.state, status.reason, status.hub_version
     except GoneError as error:
-        state, reason = GONE, str(error)
+        state, reason, ran_on = GONE, str(error), ""
     if state != record.state:
-        desk.add("state", record.key, record.job_id, state=state, reason=reason)
+        desk.add("state", record.key, record.job_id, state=state, reason=reason, hub_version=ran_on)
         note(f"{record.type} job {record.job_id}: {state.lower().replace('_', ' ')}")
-    return replace(record, state=state, reason=reason)
+    return replace(record, state=state, reason=reason, hub_version=ran_on)
 
 
 def glimpsed(desk: Desk, record: Record) -> Record:

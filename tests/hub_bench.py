@@ -82,7 +82,7 @@ def computed_once() -> Iterator[None]:
         graph = hashlib.sha256(onnx.load(order["model"]).graph.SerializeToString()).hexdigest()
         inputs = order.get("dataset")
         told = [graph, inputs and hashlib.sha256(Path(inputs).read_bytes()).hexdigest()]
-        told += [order.get(key) for key in ("kind", "options", "inputs", "profiling")]
+        told += [order.get(key) for key in ("kind", "options", "inputs", "profiling", "precision", "device")]
         key = json.dumps(told)
         if key not in MADE:
             reason = real(self, here)

@@ -66,8 +66,8 @@ def test_everything_is_there(examine: Examine, served: Served, place: Path) -> N
     code, found = examine()
     assert code == 0
     assert list(found) == [
-        "Python", "lpcv", "torch", "client", "datasets", "stand-in", "disk", "configuration", "token", "service",
-        "server", "device",
+        "Python", "lpcv", "torch", "client", "datasets", "stand-in", "NPU emulator", "disk", "configuration", "token",
+        "service", "server", "device",
     ]  # fmt: skip
     assert found["Python"][1].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
     assert found["client"][:2] == ("ok", f"qai-hub {version('qai-hub')}")

@@ -19,8 +19,9 @@ from qai_hub import public_api_pb2 as pb
 
 LIMITS = Settings(part_bytes=1000, model_bytes=100_000, dataset_bytes=3000, message_bytes=2000)
 OWN_FILES = re.compile(
-    r"(client\.ini|identity\.json|server\.(json|lock)|stand_in\.sqlite(-wal|-shm)?|blobs/[md][a-z0-9]{7}(\.zip)?"
-    r"|jobs/jlocal[a-z0-9]{7}/((\d+/)?(order|result)\.json|(\d+/)?log\.txt|(\d+/)?(source|model)\.onnx|trace\.json))"
+    r"(client\.ini|identity\.json|server\.(json|lock)|stand_in\.sqlite(-wal|-shm)?|blobs/[md][a-z0-9]{7}(\.zip|\.npu\.onnx)?"
+    r"|jobs/jlocal[a-z0-9]{7}/((\d+/)?(order|result)\.json|(\d+/)?log\.txt|(\d+/)?(source|model|npu)\.onnx|(trace|npu)\.json)"
+    r"|npu/[0-9a-f]{64}/[a-z_]+\.(txt|json|onnx|bin))"
 )
 
 

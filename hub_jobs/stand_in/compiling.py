@@ -1,16 +1,17 @@
-"""A compile job: the graph is checked and simplified by ONNX Runtime. Compiling for the NPU will stand beside it."""
+"""A compile job: the graph is checked and simplified by ONNX Runtime, and compiled for the device's NPU beside it."""
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...files import write_json
 from ...onnx_session import onnxruntime_version, save_optimised
+from . import npu
 from .graphs import fix_inputs, inputs_of, narrow_64bit, rename_outputs, spec_of
 from .options import CompileOptions, OptionsError, compile_options
 from .settings import SUFFIX, VERSION, plain
-from .sources import load_source
+from .sources import load_source, zip_model
 from .speaking import JobError, first_line, log
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ METADATA_KEY = "lpcv_stand_in"
 def compile_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Leaves `model.onnx` (and `model.zip`, where the client expects a zip) in `folder`; gives inputs and outputs.
 
-    Raises JobError for what cannot be compiled, InputError where ONNX Runtime refuses the graph.
+    Beside them: what the NPU's compiler was given, and its report.
+    Raises JobError for what cannot be compiled, for the NPU too; InputError where ONNX Runtime refuses the graph.
     """
     options = _options(order["options"])
     model, path = load_source(order, folder)
@@ -36,9 +38,12 @@ def compile_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     _check(model, path)
     place = folder / "model.onnx"
     save_optimised(path, place)
+    npu.keep_model(path, folder / npu.MODEL)
+    report = npu.compile_for(order, folder / npu.MODEL, options.units)
+    write_json(folder / npu.REPORT, report)
     _mark(place, model, order, options)
     if options.runtime in ("onnx", "precompiled_qnn_onnx"):
-        _zip(place, folder / "model.zip", plain(order["name"], "model") + SUFFIX)
+        zip_model(place, folder / "model.zip", plain(order["name"], "model") + SUFFIX)
     for title, specs in (("input", inputs), ("output", outputs)):
         for name, shape, dtype in specs:
             log(f"{title} '{name}' {tuple(shape)} {dtype}")
@@ -96,9 +101,3 @@ def _mark(place: Path, source: ModelProto, order: dict[str, Any], options: Compi
     )
     onnx.helper.set_model_props(model, told)
     onnx.save(model, str(place))
-
-
-def _zip(model: Path, place: Path, name: str) -> None:
-    """As the client packs such a model: one folder with the file in it."""
-    with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
-        archive.write(model, f"{name}.onnx/model.onnx")

@@ -10,6 +10,7 @@ from qai_hub import public_api_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from .npu import REPORT
 from .orders import SOURCES, is_expired
 from .settings import SUFFIX, plain
 from .state import ServerState, base_url, found, state_of
@@ -19,7 +20,12 @@ from .wire import answer, number, refuse, tensor_types, timestamp
 PAGE = 50
 EXTENSIONS = {"onnx": ".onnx", "onnx_folder": ".onnx.zip", "torchscript": ".pt", "exported_program": ".pt2"}
 LOG, TRACE = pb.JOB_ARTIFACT_TYPE_HUB_LOG, pb.JOB_ARTIFACT_TYPE_PROFILE_TRACE
-ARTEFACTS: dict[int, tuple[str, str]] = {LOG: ("log.txt", ".log"), TRACE: ("trace.json", "_cpu_trace.json")}
+# Our name -> type, file in the job's folder, how the client's file ends. The NPU's compiler has a log of its own.
+ARTEFACTS = {
+    "log": (LOG, "log.txt", ".log"),
+    "npu": (LOG, REPORT, "_npu.json"),
+    "trace": (TRACE, "trace.json", "_cpu_trace.json"),
+}
 
 
 def model_message(model: Row) -> pb.Model:
@@ -99,18 +105,23 @@ async def download_dataset(request: Request) -> Response:
 async def list_artefacts(request: Request) -> Response:
     job = found(request, "jobs")
     named = pb.NamedArtifactDownloadURLList()
-    for kind in artefacts_of(state_of(request), job):
+    for name in _artefacts(state_of(request), job):
+        kind, _, ending = ARTEFACTS[name]
         if request.path_params["kind"] == str(kind):
-            url = _file_url(request, "jobs", f"{job['id']}.{kind}", f"{job['id']}{ARTEFACTS[kind][1]}")
+            url = _file_url(request, "jobs", f"{job['id']}.{name}", f"{job['id']}{ending}")
             named.artifacts.add(url=url.url, filename=url.filename)
     return answer(named)
 
 
 def artefacts_of(hub: ServerState, job: Row) -> list[int]:
     """The types that can be fetched; none before the job has ended."""
+    return sorted({ARTEFACTS[name][0] for name in _artefacts(hub, job)})
+
+
+def _artefacts(hub: ServerState, job: Row) -> list[str]:
     if job["finished"] is None:
         return []
-    return [kind for kind, (name, _) in ARTEFACTS.items() if (hub.store.jobs / job["id"] / name).is_file()]
+    return [name for name, (_, file, _) in ARTEFACTS.items() if (hub.store.jobs / job["id"] / file).is_file()]
 
 
 async def send_file(request: Request) -> Response:
@@ -140,8 +151,8 @@ def page_of(request: Request, table: str, where: str, values: Sequence[object]) 
 def _path_of(hub: ServerState, table: str, identifier: str) -> Path:
     """Of an id that this server has signed."""
     if table == "jobs":
-        job, kind = identifier.split(".")
-        return hub.store.jobs / job / ARTEFACTS[int(kind)][0]
+        job, name = identifier.split(".")
+        return hub.store.jobs / job / ARTEFACTS[name][1]
     packed = hub.store.packed(identifier)
     return packed if packed.is_file() else hub.store.blob(identifier)
 

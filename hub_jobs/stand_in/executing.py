@@ -1,4 +1,4 @@
-"""An inference job, with or without profiling: ONNX Runtime on this CPU. The NPU's emulator will stand beside it."""
+"""An inference job, with or without profiling: ONNX Runtime on this CPU, or the NPU's emulator where asked for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...files import write_json
 from ...onnx_session import onnxruntime_version, open_session, warm_up
+from . import npu
+from .emulating import emulate
 from .memory import MemoryMeter
-from .options import OptionsError, run_options
+from .options import OptionsError, engine_of, run_options
 from .settings import VERSION
 from .speaking import JobError, log
 from .tensors import Batches, random_inputs, read_dataset, write_dataset
@@ -31,6 +34,8 @@ ORT_TYPES = {
 def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Leaves `outputs.h5` where a dataset was given and `trace.json` where profiling was on; gives the profile.
 
+    With profiling also the report of what is estimated for the device.
+
     Raises JobError where the data do not fit the model, InputError where ONNX Runtime cannot load it.
     """
     try:
@@ -39,18 +44,29 @@ def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         raise JobError(str(error)) from None
     for option in options.not_imitated:
         log(f"{option}: accepted, not imitated")
+    engine = engine_of(order["options"], profiling=order["profiling"], with_data=bool(order["dataset"]))
+    if engine:
+        inputs = emulate(order, folder)
+        if not order["profiling"]:
+            return {"inputs": inputs, "profile": None, "engine": engine}
+    elif order["dataset"]:
+        log("this CPU computes; with --compute_unit npu the NPU's emulator does, at seconds a frame")
+    if "npu" in options.units and order["profiling"]:
+        log("--compute_unit npu: times are this CPU's all the same; those of the emulator say nothing of a device")
     model = Path(order["model"])
     warm_up()  # else the first load would be that of the library
+    # A quantized model is run as it is written: with integer operators of its own, ONNX Runtime rounds differently.
+    as_it_is = npu.is_quantized(model)
     meter = MemoryMeter()
-    session, cold = _timed(lambda: open_session(model))
+    session, cold = _timed(lambda: open_session(model, optimised=not as_it_is))
     cold_memory = meter.stage()
     inputs = _specs(session)
     batches = read_dataset(Path(order["dataset"]), inputs) if order["dataset"] else None
-    warm_session, warm = _timed(lambda: open_session(model))
+    warm_session, warm = _timed(lambda: open_session(model, optimised=not as_it_is))
     del warm_session
     warm_memory = meter.stage()
     times: list[int] = []
-    if batches is not None:
+    if batches is not None and not engine:
         times = _run_all(session, batches, folder / "outputs.h5")
     if order["profiling"]:
         given = next(iter(batches)) if batches is not None else random_inputs(inputs)
@@ -58,7 +74,12 @@ def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
             log("no dataset: random inputs")
         times = _measure(session, given, options.iterations, order["profile_seconds"])
     execution_memory = meter.stage()
-    layers = _layers(model, given, folder / "trace.json") if order["profiling"] else []
+    layers = []
+    if order["profiling"]:
+        layers = _layers(model, given, folder / "trace.json", optimised=not as_it_is)
+        report = npu.estimated(order)
+        log(report["sentence"])
+        write_json(folder / npu.REPORT, report)
     log(f"median {statistics.median(times) / 1000:.3f} ms of {len(times)} runs ON THIS CPU")
     profile = {
         "execution_time": round(statistics.median(times)),
@@ -71,7 +92,7 @@ def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         "layers": layers,
         "tools": {"stand-in": VERSION, "onnxruntime": onnxruntime_version()},
     }
-    return {"inputs": inputs, "profile": profile}
+    return {"inputs": inputs, "profile": profile, "engine": engine}
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, int]:
@@ -121,9 +142,9 @@ def _measure(
     return times
 
 
-def _layers(model: Path, given: Mapping[str, Any], trace: Path) -> list[dict[str, Any]]:
+def _layers(model: Path, given: Mapping[str, Any], trace: Path, *, optimised: bool) -> list[dict[str, Any]]:
     """Median microseconds of each node, from ONNX Runtime's own profiler, in the order in which they ran."""
-    session = open_session(model, profile_to=trace.with_suffix(""))
+    session = open_session(model, profile_to=trace.with_suffix(""), optimised=optimised)
     for _ in range(LAYER_RUNS + 1):
         session.run(None, dict(given))
     written = Path(session.end_profiling())

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from .downloads import page_of
+from .job_views import engine_of
+from .npu import REPORT
 from .settings import VERSION, ran_on
 from .state import found, state_of
 from .store import Row, read_json
@@ -50,7 +52,7 @@ async def show_job(request: Request) -> Response:
         ("Kind", job["kind"]),
         ("State", _state(job)),
         ("Name", job["name"]),
-        ("Device named", job["device"]),
+        ("Device named", job["device"] or "none"),
         ("Model", job["model"]),
         ("Dataset", job["dataset"] or "none"),
         ("Options", _options(job) or "none"),
@@ -59,8 +61,10 @@ async def show_job(request: Request) -> Response:
     ]
     if job["reason"]:
         rows.append(("Reason", job["reason"]))
-    if job["kind"] == "inference" and job["result"]:
-        profile = read_json(job["result"])["profile"]
+    made = read_json(job["result"]) or {}
+    if report := _report(request, job):
+        rows.append(("The NPU, by its offline compiler", report))
+    if profile := made.get("profile"):
         times = profile["all_execution_times"]
         rows.append(
             (
@@ -69,7 +73,7 @@ async def show_job(request: Request) -> Response:
                 f"({min(times) / 1000:.3f} to {max(times) / 1000:.3f} ms)",
             )
         )
-    note = f"<p class='note'>{escape(ran_on(job['device']))}. Its times say nothing about a device.</p>"
+    note = f"<p class='note'>{escape(ran_on(job['device'], engine_of(job)))}. Its times say nothing about a device.</p>"
     return _page(f"Job {job['id']}", f"{note}{_table(rows)}<h2>Log</h2><pre>{escape(_log(request, job))}</pre>")
 
 
@@ -112,11 +116,16 @@ def _state(job: Row) -> str:
 
 def _options(job: Row) -> str:
     message = pb.Job.FromString(job["request"])
-    return (message.compile_job if job["kind"] == "compile" else message.inference_job).options
+    return getattr(message, f"{job['kind']}_job").options
 
 
 def _when(seconds: float | None) -> str:
     return "not yet" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _report(request: Request, job: Row) -> str:
+    path = state_of(request).store.jobs / job["id"] / REPORT
+    return read_json(path.read_text(encoding="utf-8"))["sentence"] if path.is_file() else ""
 
 
 def _log(request: Request, job: Row) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ... import __version__
 
 MIB = 2**20
 VERSION = f"lpcv stand-in {__version__}"
 EMAIL = "stand-in@localhost"  # the one user
+NPU_SWITCH = "LPCV_STAND_IN_NPU=off"  # in the environment of the server, which is that of the command that starts it
+CPU = "this machine's CPU"
+EMULATOR = "the NPU's emulator"
+DO_NOT_FIT = "of the model cannot run on the NPU of"  # how the sentence of a misfit goes on; `ending` knows it by that
 SUFFIX = "_stand_in"  # of every download, so that no file passes for a device's
 
 
@@ -27,12 +32,15 @@ class Settings:
     job_seconds: float = 3600.0
     job_memory_bytes: int = 16 * 1024 * MIB  # address space of a job's process, where the system can limit it
     profile_seconds: float = 20.0  # when to stop measuring, however many iterations were asked for
+    npu: bool = field(default_factory=lambda: os.environ.get(NPU_SWITCH.split("=")[0]) != "off")
+    npu_seconds: float = 600.0  # a compilation for the NPU, or a frame on its emulator
+    npu_memory_mb: float = 8192.0  # of the process of either
     abandoned_seconds: float = 24 * 3600.0  # an upload that was never finished is forgotten
 
 
-def ran_on(device: str) -> str:
-    """Said wherever a number or a file of the stand-in is shown."""
-    return f"{VERSION}: ran on this machine's CPU, not on {device}"
+def ran_on(device: str, engine: str | None = None) -> str:
+    """Said wherever a number or a file of the stand-in is shown. engine: EMULATOR, None for the CPU."""
+    return f"{VERSION}: ran on {engine or CPU}, not on {device or 'AI Hub'}"
 
 
 def plain(name: str, otherwise: str) -> str:

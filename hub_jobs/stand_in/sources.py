@@ -43,6 +43,12 @@ def load_source(order: dict[str, Any], folder: Path) -> tuple[ModelProto, Path]:
     return model, _saved(model, folder)
 
 
+def zip_model(model: Path, place: Path, name: str) -> None:
+    """As the client packs such a model: one folder with the file in it."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
+        archive.write(model, f"{name}.onnx/model.onnx")
+
+
 def _parsed(path: Path) -> ModelProto:
     import onnx
 

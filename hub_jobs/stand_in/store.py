@@ -70,6 +70,10 @@ class Store:
         """A target model as it is handed out, where that is not `blob` itself (ONNX models go zipped)."""
         return self.blobs / f"{identifier}.zip"
 
+    def npu_model(self, identifier: str) -> Path:
+        """What the NPU's compiler was given for a target model: one ONNX file."""
+        return self.blobs / f"{identifier}.npu.onnx"
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from ..devices import recorded
 from .options import runtime_of
-from .orders import SOURCES, TARGETS, is_expired
+from .orders import ACTIVATIONS, SOURCES, TARGETS, is_expired
 from .state import ServerState, state_of
 from .store import Row
 from .uploads import checked_name
@@ -21,7 +21,6 @@ from .wire import DTYPE_NAMES, read_message, refuse, updated
 LONGEST_OPTIONS = 10_000
 MOST_INPUTS = 256
 NOT_OFFERED = {
-    "quantize_job": "Quantize jobs are not offered by the stand-in (yet).",
     "link_job": "Link jobs are not offered by the stand-in (yet).",
     "profile_job": "Profile jobs of clients before 0.56 are not offered by the stand-in; install a newer qai-hub.",
 }
@@ -33,6 +32,8 @@ async def submit(request: Request) -> Response:
     kind = message.WhichOneof("job")
     if kind == "compile_job":
         values, target = _compile_job(hub, message.compile_job)
+    elif kind == "quantize_job":
+        values, target = _quantize_job(hub, message.quantize_job)
     elif kind == "inference_job":
         values, target = _inference_job(hub, message.inference_job), None
     else:
@@ -53,8 +54,8 @@ async def submit(request: Request) -> Response:
 def _compile_job(hub: ServerState, job: pb.CompileJob) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of the job's row and of its target model's. Raises 4xx."""
     model = _model(hub, job.model.model_id)
-    if model["producer"] is not None or (model["type"], bool(model["is_directory"])) not in SOURCES:
-        raise refuse(400, f"The stand-in compiles uploaded ONNX and TorchScript models; {_kind_of(model)} is neither.")
+    if not _is_source(model):
+        raise refuse(400, f"The stand-in compiles ONNX and TorchScript models; {_kind_of(model)} is neither.")
     if len(job.tensor_type_list.types) > MOST_INPUTS:
         raise refuse(400, f"At most {MOST_INPUTS} inputs can be specified.")
     for one in job.tensor_type_list.types:
@@ -72,6 +73,29 @@ def _compile_job(hub: ServerState, job: pb.CompileJob) -> tuple[dict[str, Any], 
         "is_directory": int(runtime_of(job.options).endswith("onnx")),
     }
     return {**values, "kind": "compile", "model": model["id"]}, target
+
+
+def _quantize_job(hub: ServerState, job: pb.QuantizeJob) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of the job's row and of its target model's. Raises 4xx."""
+    model = _model(hub, job.model.model_id)
+    if model["type"] != pb.MODEL_TYPE_ONNX or not _is_source(model):
+        raise refuse(400, f"The stand-in quantizes ONNX models; {_kind_of(model)} is none.")
+    if job.weights_dtype != pb.QUANTIZE_DTYPE_INT8 or job.activations_dtype not in ACTIVATIONS:
+        raise refuse(400, "The stand-in quantizes to INT8 weights with INT8 or INT16 activations.")
+    if not job.calibration_dataset.dataset_id:
+        raise refuse(400, "A quantize job needs a calibration dataset.")
+    _usable_dataset(hub, job.calibration_dataset.dataset_id)
+    values = _named(job.name or model["name"], job.options)
+    target = {"name": values["name"], "type": pb.MODEL_TYPE_ONNX, "is_directory": 1}
+    values |= {"device": "", "dataset": job.calibration_dataset.dataset_id}
+    return {**values, "kind": "quantize", "model": model["id"]}, target
+
+
+def _is_source(model: Row) -> bool:
+    """An upload that can be read, or an ONNX file that an earlier job made."""
+    if model["producer"] is not None:
+        return model["type"] == pb.MODEL_TYPE_ONNX
+    return (model["type"], bool(model["is_directory"])) in SOURCES
 
 
 def _inference_job(hub: ServerState, job: pb.InferenceJob) -> dict[str, Any]:
@@ -98,9 +122,13 @@ def _common(name: str, options: str, devices: Iterable[str]) -> dict[str, Any]:
     for device in names:
         if device not in known:
             raise refuse(400, f"There is no device '{device[:80]}' in the stand-in's record.")
+    return {**_named(name, options), "device": ", ".join(dict.fromkeys(names))}
+
+
+def _named(name: str, options: str) -> dict[str, Any]:
     if len(options) > LONGEST_OPTIONS:
         raise refuse(400, f"The options may have at most {LONGEST_OPTIONS} characters.")
-    return {"name": checked_name(name, "job"), "device": ", ".join(dict.fromkeys(names))}
+    return {"name": checked_name(name, "job")}
 
 
 def _model(hub: ServerState, identifier: str) -> Row:

@@ -29,12 +29,15 @@ class Batches:
     count: int
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
+        for index in range(self.count):
+            yield self.read(index)
+
+    def read(self, index: int) -> dict[str, Array]:
         import h5py
         import numpy as np
 
         with h5py.File(self.path, "r") as file:
-            for index in range(self.count):
-                yield {name: np.asarray(file[f"{group}/batch_{index}"]) for name, group in self.groups.items()}
+            return {name: np.asarray(file[f"{group}/batch_{index}"]) for name, group in self.groups.items()}
 
 
 def read_dataset(path: Path, inputs: list[Any]) -> Batches:

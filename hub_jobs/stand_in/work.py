@@ -9,11 +9,13 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ...errors import LpcvError
 from ...files import read_json, write_json
+from .options import engine_of
 from .settings import MIB, ran_on
 from .speaking import JobError, first_line, log
 
@@ -23,19 +25,16 @@ def main(folder: Path) -> None:
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     order = read_json(folder / "order.json")
     _limit_memory(order["memory_bytes"])
-    log(f"{order['kind']} job '{order['name']}'. {ran_on(order['device'])}.")
+    log(f"{order['kind']} job '{order['name']}'. {ran_on(order['device'], _engine(order))}.")
     result = _result(order, folder)
     log(f"failed: {result['reason']}" if result["reason"] else "done")
     write_json(folder / "result.json", result)
 
 
 def _result(order: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What `compiling` or `executing` gives, and "reason": None; or the reason alone."""
-    from . import compiling, executing
-
-    work = compiling.compile_model if order["kind"] == "compile" else executing.run_model
+    """What `compiling`, `quantizing` or `executing` gives, and "reason": None; or the reason alone."""
     try:
-        return {**work(order, folder), "reason": None}
+        return {**_work_of(order["kind"])(order, folder), "reason": None}
     except JobError as error:
         return {"reason": str(error)}
     except LpcvError as error:
@@ -46,6 +45,27 @@ def _result(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         return {"reason": f"The stand-in could not do it: {type(error).__name__}: {first_line(error)}"}
+
+
+def _work_of(kind: str) -> Callable[[dict[str, Any], Path], dict[str, Any]]:
+    """Only what the job needs is imported."""
+    if kind == "compile":
+        from .compiling import compile_model
+
+        return compile_model
+    if kind == "quantize":
+        from .quantizing import quantize_model
+
+        return quantize_model
+    from .executing import run_model
+
+    return run_model
+
+
+def _engine(order: dict[str, Any]) -> str | None:
+    if order["kind"] != "inference":
+        return None
+    return engine_of(order["options"], profiling=order["profiling"], with_data=bool(order["dataset"]))
 
 
 def _limit_memory(limit_bytes: int) -> None:

@@ -18,6 +18,7 @@ from qai_hub import public_api_pb2 as pb
 
 from ...files import write_json
 from .children import kill, start
+from .npu import MODEL, REPORT
 from .orders import order_for
 from .settings import Settings
 from .store import Row, Statement, Store
@@ -111,7 +112,8 @@ class Worker:
             return
         profiling = pb.Job.FromString(job["request"]).inference_job.is_profiling_on
         running = pb.JOB_STATE_MEASURING_PERFORMANCE if profiling else pb.JOB_STATE_RUNNING_INFERENCE
-        state = pb.JOB_STATE_OPTIMIZING_MODEL if job["kind"] == "compile" else running
+        making = {"compile": pb.JOB_STATE_OPTIMIZING_MODEL, "quantize": pb.JOB_STATE_QUANTIZING_MODEL}
+        state = making.get(job["kind"], running)
         self._store.change("jobs", job["id"], state=state, attempts=attempt, started=time.time())
         order, refusal = order_for(job, self._store, self._settings)
         if order is None:
@@ -160,10 +162,10 @@ class Worker:
         result = json.loads((here / "result.json").read_text(encoding="utf-8"))
         changes: list[Statement] = []
         output = None
-        if job["kind"] == "compile":
-            target = job["target_model"]
+        if target := job["target_model"]:
             _take(here / "model.onnx", self._store.blob(target))
             _take(here / "model.zip", self._store.packed(target))
+            _take(here / MODEL, self._store.npu_model(target))
             changes.append(
                 (
                     "UPDATE models SET complete = 1, input_spec = ?, output_spec = ? WHERE id = ?",
@@ -176,7 +178,8 @@ class Worker:
             output, insertion = self._store.insertion("datasets", {**values, "received": 1, "complete": 1})
             _take(here / "outputs.h5", self._store.blob(output))
             changes.append(insertion)
-        _take(here / "trace.json", folder / "trace.json")
+        for name in ("trace.json", REPORT):
+            _take(here / name, folder / name)
         done = "UPDATE jobs SET state = ?, finished = ?, output_dataset = ?, result = ? WHERE id = ?"
         changes.append((done, (pb.JOB_STATE_DONE, time.time(), output, json.dumps(result), job["id"])))
         self._store.run_all(changes)

@@ -1,0 +1,212 @@
+"""What compiles and computes something else: on the emulator, or in half precision anywhere.
+
+The emulator's deviations were measured against ONNX Runtime on the CPU (onnxruntime-qnn 2.7.0, 2026-11-21). Whether a
+phone deviates alike is not known, so each is a reason to avoid the form, not a reason to trust the phone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .advice import MEASURED
+from .graph import FLOAT, UINT8, Graph, attribute, load
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+Ranges = Mapping[str, tuple[float, float]]
+FP16_MAX = 65504.0  # the largest number of IEEE 754's binary16
+FP16_STEP = 2.0**-11  # its relative rounding error, at most
+ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Pow", "MatMul", "Gemm", "Conv", "ConvTranspose")
+SEE_THROUGH = ("Identity", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Cast", "Flatten")
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """node: its name; reason, remedy: a sentence each; source: how it is known."""
+
+    node: str
+    op_type: str
+    reason: str
+    remedy: str
+    source: str = MEASURED
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.node} ({self.op_type}): {self.reason} {self.remedy}"
+
+
+def warnings(model: Path | bytes, ranges: Ranges | None = None, *, half_precision: bool = True) -> list[Deviation]:
+    """The traps in the graph, in its order.
+
+    ranges: value -> its least and greatest, as value_ranges() measures them; without it, what depends on the data is
+    warned of wherever it may happen; half_precision: also what fp16 cannot hold (False for integers)
+    Raises InputError where `model` is no ONNX model.
+    """
+    graph = Graph(load(model))
+    checks: list[Callable[[Graph, NodeProto], Deviation | None]] = [_pool, _nearest, _cast, _pad]
+    if half_precision:
+        checks += [lambda graph, node: _large(graph, node, ranges), lambda graph, node: _min_max(graph, node, ranges)]
+    return [found for node in graph.nodes for check in checks if (found := check(graph, node)) is not None]
+
+
+def _pool(graph: Graph, node: NodeProto) -> Deviation | None:
+    pads = attribute(node, "pads", [])
+    if node.op_type != "AveragePool" or not (any(pads) or str(attribute(node, "auto_pad", "")).startswith("SAME")):
+        return None
+    return Deviation(
+        node.name, node.op_type,
+        "A padded AveragePool is wrong on the emulator for many sizes, by as much as its values, or crashes it.",
+        "Put a Pad node before it, and pool without padding; or use a depthwise Conv.",
+    )  # fmt: skip
+
+
+def _nearest(graph: Graph, node: NodeProto) -> Deviation | None:
+    if node.op_type != "Resize" or attribute(node, "mode", "nearest") != "nearest":
+        return None
+    coordinates = str(attribute(node, "coordinate_transformation_mode", "half_pixel"))
+    rounding = str(attribute(node, "nearest_mode", "round_prefer_floor"))
+    before, after = graph.tensor(node.input[0]).shape, graph.tensor(node.output[0]).shape
+    if (coordinates, rounding) == ("asymmetric", "floor"):
+        return None
+    if before is not None and after is not None and None not in (*before, *after):
+        axes = [(a, b) for a, b in zip(before, after, strict=True) if a != b and a is not None and b is not None]
+        try:
+            if all(nearest_rows(a, b, coordinates, rounding) == emulated_rows(a, b, coordinates) for a, b in axes):
+                return None
+        except KeyError:  # a mode that is neither known here nor exported by anybody
+            pass
+    return Deviation(
+        node.name, node.op_type,
+        f"A nearest Resize with {coordinates} and {rounding} takes other pixels on the emulator at this size.",
+        "Use 'asymmetric' with 'floor', which is what torch's mode='nearest' exports and is exact.",
+    )  # fmt: skip
+
+
+def nearest_rows(size: int, new_size: int, coordinates: str, rounding: str) -> list[int]:
+    """Which of `size` rows each of `new_size` rows is taken from, as ONNX defines Resize (operators, Resize-19).
+
+    Raises KeyError for a mode that is not among them.
+    """
+    rounded = {
+        "floor": math.floor,
+        "ceil": math.ceil,
+        "round_prefer_floor": lambda at: math.ceil(at - 0.5),
+        "round_prefer_ceil": lambda at: math.floor(at + 0.5),
+    }[rounding]
+    return [min(max(rounded(_source(at, size, new_size, coordinates)), 0), size - 1) for at in range(new_size)]
+
+
+def emulated_rows(size: int, new_size: int, coordinates: str) -> list[int]:
+    """Which rows the emulator takes, whatever nearest_mode says: measured for eleven pairs of sizes.
+
+    It knows "half pixel centres" and "align corners", rounding half up, and else rounds asymmetric coordinates down;
+    pytorch_half_pixel counts as neither.
+    """
+    if coordinates in ("half_pixel", "align_corners"):
+        return nearest_rows(size, new_size, coordinates, "round_prefer_ceil")
+    return nearest_rows(size, new_size, "asymmetric", "floor")
+
+
+def _source(at: int, size: int, new_size: int, coordinates: str) -> float:
+    scale = new_size / size
+    return {
+        "half_pixel": (at + 0.5) / scale - 0.5,
+        "pytorch_half_pixel": (at + 0.5) / scale - 0.5 if new_size > 1 else 0.0,
+        "align_corners": at * (size - 1) / (new_size - 1) if new_size > 1 else 0.0,
+        "asymmetric": at / scale,
+    }[coordinates]
+
+
+def _cast(graph: Graph, node: NodeProto) -> Deviation | None:
+    if node.op_type != "Cast" or attribute(node, "to") != FLOAT or graph.tensor(node.input[0]).elem != UINT8:
+        return None
+    return Deviation(
+        node.name, node.op_type,
+        "A Cast from uint8 to float gives 1 for every value on the emulator.",
+        "Use DequantizeLinear with scale 1 and zero point 0, which is exact; or take float32, as the contract does.",
+    )  # fmt: skip
+
+
+def _pad(graph: Graph, node: NodeProto) -> Deviation | None:
+    if node.op_type != "Pad" or attribute(node, "mode", "constant") != "edge" or node.input[0] not in graph.inputs:
+        return None
+    return Deviation(
+        node.name, node.op_type,
+        "An edge Pad of the model's own input is wrong on the emulator in some graphs.",
+        "Pad by reflection, or after the first layer.",
+    )  # fmt: skip
+
+
+def _large(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | None:
+    """A constant in arithmetic, or a measured value, that half precision cannot hold."""
+    largest, what = 0.0, ""
+    if node.op_type in ARITHMETIC:
+        for name in node.input:
+            if name in graph.constants and (held := _largest_constant(graph, name)) > largest:
+                largest, what = held, f"The constant '{name}'"
+    for name in node.output:
+        if ranges and name in ranges and (held := max(map(abs, ranges[name]))) > largest:
+            largest, what = held, f"The value '{name}'"
+    if largest <= FP16_MAX:
+        return None
+    return Deviation(
+        node.name, node.op_type,
+        f"{what} reaches {largest:.3g}, and half precision ends at 65504; the emulator saturates there.",
+        "Scale before, not after: divide by 255 or by the standard deviation first, and square or sum later.",
+    )  # fmt: skip
+
+
+def _largest_constant(graph: Graph, name: str) -> float:
+    from onnx import numpy_helper
+
+    tensor = graph.constants[name]
+    if tensor.data_type != FLOAT or tensor.data_location == tensor.EXTERNAL:
+        return 0.0
+    values = numpy_helper.to_array(tensor)
+    return float(np.abs(values).max()) if values.size else 0.0
+
+
+def _min_max(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | None:
+    """(x - min x) / (max x - min x), where rounding x in half precision is large against the range."""
+    if node.op_type != "Div":
+        return None
+    numerator, denominator = (_made_by(graph, name) for name in node.input)
+    while denominator is not None and denominator.op_type in ("Add", "Max", "Clip"):  # + 1e-6 against division by 0
+        inner = [_made_by(graph, name) for name in denominator.input if name]
+        denominator = next((one for one in inner if one is not None), None)
+    if numerator is None or denominator is None or {numerator.op_type, denominator.op_type} != {"Sub"}:
+        return None
+    low = _made_by(graph, numerator.input[1])
+    high, also_low = (_made_by(graph, name) for name in denominator.input)
+    kinds = [one.op_type if one is not None else "" for one in (low, high, also_low)]
+    if kinds != ["ReduceMin", "ReduceMax", "ReduceMin"]:
+        return None
+    span, error = "a narrow range", None
+    if ranges and (measured := ranges.get(numerator.input[0])) is not None:
+        width, largest = measured[1] - measured[0], max(map(abs, measured))
+        error = math.inf if width == 0 else FP16_STEP * largest / width
+        if error <= 0.01:
+            return None
+        span = f"a range of {width:.3g} at values up to {largest:.3g}"
+    size = "" if error is None else f": up to {min(error, 1.0):.2g} of the output's range"
+    return Deviation(
+        node.name, node.op_type,
+        f"Min-max normalisation over {span} is mostly rounding in half precision{size}.",
+        "Divide by a constant instead (depth over the greatest depth), which the official score wants anyway.",
+        f"{MEASURED}: 0.13 over a range of 1e-3",
+    )  # fmt: skip
+
+
+def _made_by(graph: Graph, name: str) -> NodeProto | None:
+    """The node that made the value, looking through those that only change its shape or type."""
+    node = graph.maker.get(name)
+    while node is not None and node.op_type in SEE_THROUGH:
+        node = graph.maker.get(node.input[0])
+    return node

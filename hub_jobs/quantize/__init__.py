@@ -1,0 +1,1 @@
+"""Integer models for the NPU, made on this machine."""

@@ -1,0 +1,33 @@
+"""What a sensitivity analysis scores: models in which one layer is treated otherwise than the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .calibration import Calibrated
+from .layers import Layer
+from .precision import Precision
+from .quantizer import assemble
+
+
+def alone(calibrated: Calibrated, layer: Layer, precision: Precision) -> bytes:
+    """The model with this layer quantized and all others in float: what the layer costs by itself."""
+    return assemble(calibrated, precision, only=layer.nodes)
+
+
+def kept_in_16_bits(calibrated: Calibrated, layer: Layer) -> bytes:
+    """The w8a8 model with this layer's activations in 16 bits: what the layer gives back.
+
+    `calibrated` comes from a graph prepared with `sixteen_bits=True`.
+    """
+    return assemble(calibrated, "w8a8", keep_16bit=layer.nodes)
+
+
+def each_alone(calibrated: Calibrated, of: Sequence[Layer], precision: Precision) -> Iterator[tuple[Layer, bytes]]:
+    """One model after the other, so that only one is in memory."""
+    return ((layer, alone(calibrated, layer, precision)) for layer in of)
+
+
+def each_kept_in_16_bits(calibrated: Calibrated, of: Sequence[Layer]) -> Iterator[tuple[Layer, bytes]]:
+    """One model after the other, so that only one is in memory."""
+    return ((layer, kept_in_16_bits(calibrated, layer)) for layer in of)

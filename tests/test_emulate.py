@@ -1,0 +1,336 @@
+"""`lpcv emulate`: fit, numbers beside numbers over the same frames, what is kept, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import htp_graphs
+import numpy as np
+import pytest
+import quantize_graphs as graphs
+from conftest import SmallSet
+from htp_graphs import needs_emulator
+from lpcv import cli
+from lpcv.hub_jobs.htp import door, emulator
+from lpcv.hub_jobs.htp.outcome import OutOfTime
+from lpcv.submission import emulate_frames
+from onnx import helper
+
+S24 = "Samsung Galaxy S24"
+
+
+def depth_model(path: Path) -> Path:
+    """image (1, 3, 12, 16) -> a smoothed mixture of its channels (1, 1, 12, 16); fits in every precision."""
+    node = helper.make_node
+    nodes = [
+        node("Mul", ["image", "small"], ["a"], name="scale"),
+        node("Conv", ["a", "w"], ["b"], name="smooth", pads=[1] * 4),
+        node("Relu", ["b"], ["c"], name="relu"),
+        node("Conv", ["c", "v"], ["output_0"], name="mix"),
+    ]
+    constants = {
+        "small": np.float32(1 / 255),
+        "w": np.abs(graphs.chance(4, 3, 3, 3)),
+        "v": np.full((1, 4, 1, 1), 0.1, np.float32),
+    }
+    return graphs.write(path, graphs.build(nodes, constants, [1, 1, 12, 16], fed=(1, 3, 12, 16)))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, small: SmallSet) -> Path:
+    """A model, three frames with truth, and a hub folder that the tests share, so that each model compiles once."""
+    root = tmp_path_factory.mktemp("emulate")
+    depth_model(root / "model.onnx")
+    small.write_frames(root / "data")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LPCV_HUB_FOLDER", str(place / "hub"))
+    return place / "hub"
+
+
+def words(place: Path, *more: str, data: bool = True) -> list[str]:
+    given = ["--data", str(place / "data")] if data else []
+    return ["emulate", str(place / "model.onnx"), "--device", S24, *given, *more]
+
+
+def by_row(told: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    return {(row["precision"], row["computed_by"], len(row["frames"])): row for row in told["rows"]}
+
+
+def official(source: Path, data: Path, out: Path, *more: str) -> dict[str, Any]:
+    assert cli.run(["score", str(source), "--data", str(data), "--json", str(out), *more]) == 0
+    return json.loads(out.read_text())["mean"]
+
+
+@needs_emulator
+def test_all_precisions_in_one_command(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts, out = tmp_path / "r.json", tmp_path / "out"
+    assert cli.run(words(place, "--limit", "2", "--json", str(facts), "--out", str(out))) == 0
+    said, told = capsys.readouterr(), json.loads(facts.read_text())
+    rows = by_row(told)
+    assert set(rows) == {
+        ("float", "ONNX Runtime", 3), ("w8a16", "ONNX Runtime QDQ", 3), ("w8a8", "ONNX Runtime QDQ", 3),
+        ("float", "ONNX Runtime", 2), ("fp16", "HTP emulator", 2), ("w8a16", "HTP emulator", 2),
+        ("w8a8", "HTP emulator", 2),
+    }  # fmt: skip
+    gaps = {key: row["difference_from_float_on_the_same_frames"] for key, row in rows.items()}
+    assert 0 < gaps["fp16", "HTP emulator", 2]["mean"] < 1e-3
+    assert gaps["w8a16", "HTP emulator", 2]["largest"] < gaps["w8a8", "HTP emulator", 2]["largest"]
+    assert gaps["float", "ONNX Runtime", 3] is None
+    for one in told["emulator_against_onnx_runtime"]:
+        assert one["frames"] == 2
+        assert one["largest"] <= max(2.01 * one["output_step"], 1e-3)
+    # The same numbers as `lpcv score` gives the model and the emulated predictions.
+    data = place / "data"
+    assert rows["float", "ONNX Runtime", 3]["mean"] == official(place / "model.onnx", data, tmp_path / "s.json")
+    few = rows["fp16", "HTP emulator", 2]["frames"]
+    assert few == ["0000", "0002"]
+    for name in few:
+        (mine,) = [row for row in rows["fp16", "HTP emulator", 2]["frame_scores"] if row["frame"] == name]
+        there = official(out / "fp16", data, tmp_path / "s.json", "--frames", name)
+        assert {key: mine[key] for key in there} == there
+    subset = [row for row in rows["float", "ONNX Runtime", 3]["frame_scores"] if row["frame"] in few]
+    mean = np.mean([row["f_score"] for row in subset])
+    assert rows["float", "ONNX Runtime", 2]["mean"]["f_score"] == pytest.approx(mean)
+    # Said: who computed it, estimated as such, and that calibration frames are scored.
+    assert "fp16: HTP emulator, 2 frames of these" in said.out
+    assert "w8a8: ONNX Runtime QDQ, 3 frames" in said.out
+    assert "Estimated latency in fp16" in said.out
+    assert "estimated, not measured" in said.out
+    assert "3 scored frames are among the calibration frames" in said.err
+    assert told["frames_both_scored_and_calibrated_with"] == ["0000", "0001", "0002"]
+    assert (out / "model.w8a8.onnx").is_file()
+    assert all(fit["fits"] and fit["context_bytes"] > 0 for fit in told["fits"])
+    assert json.loads((out / "fp16" / "predictions.json").read_text())["computed_by"].startswith("HTP emulator")
+
+
+@needs_emulator
+def test_typed_again_nothing_is_emulated_twice(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    command = words(place, "--limit", "2", "--precision", "fp16", "--json")
+    assert cli.run([*command, str(first)]) == 0
+    asked: list[str] = []
+
+    def counting(compiled: Any, inputs: Any, limits: Any) -> Iterator[Any]:
+        for name, array in inputs:
+            asked.append(name)
+            yield from emulator.run(compiled, [(name, array)], limits)
+
+    monkeypatch.setattr(emulate_frames, "run", counting)
+    assert cli.run([*command, str(second)]) == 0
+    assert asked == []
+    assert "Emulated before: 2 frames" in capsys.readouterr().err
+    assert first.read_bytes() == second.read_bytes()
+    kept = sorted((place / "hub" / "htp" / "frames").rglob("*.npy"))
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:-40])  # what a full disk leaves
+    assert cli.run([*command, str(second)]) == 0
+    assert asked == ["0000", "0002"]
+    assert first.read_bytes() == second.read_bytes()
+
+
+@needs_emulator
+def test_ctrl_c_keeps_what_is_done(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LPCV_HUB_FOLDER", str(tmp_path / "hub"))
+    asked: list[str] = []
+    interrupt = True
+
+    def run(compiled: Any, inputs: Any, limits: Any) -> Iterator[Any]:
+        for name, array in inputs:
+            if interrupt and asked:
+                raise KeyboardInterrupt
+            asked.append(name)
+            yield from emulator.run(compiled, [(name, array)], limits)
+
+    monkeypatch.setattr(emulate_frames, "run", run)
+    command = words(place, "--precision", "fp16")
+    assert cli.run(command) == 130
+    assert "emulated 1 of 3 frames" in capsys.readouterr().err
+    interrupt = False
+    assert cli.run(command) == 0
+    assert asked == ["0000", "0001", "0002"]
+
+
+@needs_emulator
+def test_a_misfit_is_named_with_its_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "acos.onnx").write_bytes(htp_graphs.after_relu("Acos", "/net/Acos"))
+    facts = tmp_path / "r.json"
+    given = ["emulate", str(tmp_path / "acos.onnx"), "--device", S24, "--json", str(facts), "--precision", "fp16"]
+    assert cli.run(given) == 1
+    said, told = capsys.readouterr(), json.loads(facts.read_text())
+    (misfit,) = told["fits"][0]["misfits"]
+    assert (misfit["node"], misfit["op_type"]) == ("/net/Acos", "Acos")
+    assert misfit["remedy"]
+    assert not told["fits"][0]["fits"]
+    assert told["rows"] == []
+    assert "/net/Acos" in said.out
+    assert "NO" in said.out
+    assert "lpcv compile" not in said.err
+
+
+@needs_emulator
+def test_a_free_dimension_with_frames_is_a_row_for_each_precision(place: Path, tmp_path: Path) -> None:
+    nodes = [htp_graphs.node("Relu", ["image"], ["output_0"], "r")]
+    free = htp_graphs.content(nodes, shape=("batch", 3, 12, 16), out_shape=("batch", 3, 12, 16))
+    (tmp_path / "free.onnx").write_bytes(free)
+    given = ["emulate", str(tmp_path / "free.onnx"), "--device", S24, "--data", str(place / "data")]
+    assert cli.run([*given, "--json", str(tmp_path / "r.json")]) == 1
+    told = json.loads((tmp_path / "r.json").read_text())
+    assert [fit["outcome"] for fit in told["fits"]] == ["Refused", "NotQuantized", "NotQuantized"]
+    assert "fixed size" in told["fits"][0]["misfits"][0]["reason"]
+    assert all("no fixed size" in fit["sentence"] for fit in told["fits"][1:])
+
+
+@needs_emulator
+def test_what_cannot_be_quantized_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The logarithm of flat 0 is infinite: no range, so no integers; in half precision it is not in the way."""
+    (tmp_path / "log.onnx").write_bytes(htp_graphs.content([htp_graphs.node("Log", ["image"], ["output_0"], "log")]))
+    facts = tmp_path / "r.json"
+    given = ["emulate", str(tmp_path / "log.onnx"), "--device", S24, "--precision", "fp16", "--precision", "w8a8"]
+    assert cli.run([*given, "--json", str(facts)]) == 1
+    fits = {fit["precision"]: fit for fit in json.loads(facts.read_text())["fits"]}
+    assert fits["fp16"]["fits"]
+    assert "NaN or infinity in node log" in fits["w8a8"]["sentence"]
+    assert "not finite" in capsys.readouterr().out
+
+
+@needs_emulator
+def test_without_frames_there_is_no_score(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = tmp_path / "r.json"
+    assert cli.run([*words(place, data=False), "--precision", "w8a8", "--json", str(facts)]) == 0
+    said, told = capsys.readouterr(), json.loads(facts.read_text())
+    row = by_row(told)["w8a8", "HTP emulator", 3]
+    assert row["frames"] == ["noise 0", "flat 0", "flat 255"]
+    assert row["mean"] is None
+    assert row["difference_from_float_on_the_same_frames"]["mean"] > 0
+    assert "No score: no frames were given" in said.err
+    assert "nothing of the error on pictures" in said.err
+
+
+@needs_emulator
+@pytest.mark.parametrize(
+    ("option", "value", "outcome"), [("--seconds", "0.01", "OutOfTime"), ("--memory-mb", "20", "OutOfMemory")]
+)
+def test_limits_give_a_clear_row(
+    option: str, value: str, outcome: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("LPCV_HUB_FOLDER", str(tmp_path / "hub"))
+    facts = tmp_path / "r.json"
+    assert cli.run(words(place, "--precision", "fp16", option, value, "--json", str(facts))) == 1
+    (fit,) = json.loads(facts.read_text())["fits"]
+    assert (fit["outcome"], fit["fits"]) == (outcome, False)
+    assert "Stopped:" in capsys.readouterr().out
+
+
+@needs_emulator
+def test_an_emulator_that_ends_early_is_a_row_and_the_others_go_on(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LPCV_HUB_FOLDER", str(tmp_path / "hub"))
+    calls: list[int] = []
+
+    def run(compiled: Any, inputs: Any, limits: Any) -> Iterator[Any]:
+        calls.append(1)
+        for name, array in inputs:
+            if len(calls) == 1 and name == "0001":
+                raise emulator.EmulationStopped(name, OutOfTime(7.0))
+            yield from emulator.run(compiled, [(name, array)], limits)
+
+    monkeypatch.setattr(emulate_frames, "run", run)
+    facts = tmp_path / "r.json"
+    assert cli.run(words(place, "--precision", "fp16", "--precision", "w8a8", "--json", str(facts))) == 1
+    rows = by_row(json.loads(facts.read_text()))
+    stopped, whole = rows["fp16", "HTP emulator", 3], rows["w8a8", "HTP emulator", 3]
+    assert "0001" in stopped["stopped"]
+    assert stopped["mean"] is None
+    assert whole["mean"]["f_score"] is not None
+    assert "not done after 7 s" in capsys.readouterr().err
+
+
+@needs_emulator
+def test_what_computes_something_else_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.onnx").write_bytes(htp_graphs.min_max())
+    facts = tmp_path / "r.json"
+    words = ["emulate", str(tmp_path / "m.onnx"), "--device", S24, "--precision", "fp16", "--limit", "1"]
+    assert cli.run([*words, "--json", str(facts)]) == 0
+    told = json.loads(facts.read_text())
+    assert told["warnings"] == []  # noise over the contract's range is no tiny range
+    assert told["warnings_ranges_measured_on"] == "noise 0"
+    pooled = [htp_graphs.node("AveragePool", ["image"], ["output_0"], "/net/Pool", kernel_shape=[3, 3], pads=[1] * 4)]
+    (tmp_path / "m.onnx").write_bytes(htp_graphs.content(pooled))
+    cli.run([*words, "--json", str(facts)])
+    told = json.loads(facts.read_text())
+    assert [one["node"] for one in told["warnings"]] == ["/net/Pool"]
+    assert "computes something else" in capsys.readouterr().out
+
+
+@needs_emulator
+@pytest.mark.slow
+def test_the_real_student(tiny_run: Path, scenes: Path, tmp_path: Path) -> None:
+    facts = tmp_path / "r.json"
+    given = ["emulate", str(tiny_run), "--device", S24, "--data", str(scenes), "--limit", "1", "--json", str(facts)]
+    assert cli.run(given) == 0
+    rows = by_row(json.loads(facts.read_text()))
+    assert rows["fp16", "HTP emulator", 1]["difference_from_float_on_the_same_frames"]["mean"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--precision", "float"], "float is not computed on an NPU"),
+        (["--frames", "0000"], "--frames and --calibration are about frames"),
+        (["--data", "nowhere"], "is not a folder"),
+        (["--device", "Samsung Galaxy S99"], "There is no device 'Samsung Galaxy S99'"),
+    ],
+)
+@needs_emulator
+def test_what_cannot_be_used_is_a_sentence(
+    given: list[str], said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*words(place, data=False), *given]) == 2
+    assert said in capsys.readouterr().err
+
+
+@needs_emulator
+def test_a_quantized_model_is_refused(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lpcv.hub_jobs.quantize.quantizer import quantize
+
+    source = graphs.write(tmp_path / "float.onnx", graphs.point())
+    made = quantize(source, graphs.frames(2), "w8a8", tmp_path / "q.onnx").path
+    assert cli.run(["emulate", str(made), "--device", S24]) == 2
+    assert "is quantized already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "said"),
+    [
+        ("darwin", "arm64", "this is macOS on arm64"),
+        ("linux", "aarch64", "this is Linux on aarch64"),
+        ("linux", "x86_64", "pip install 'lpcv[emulator]'"),
+    ],
+)
+def test_elsewhere_one_sentence_says_what_is_missing(
+    system: str, machine: str, said: str, place: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(door.sys, "platform", system)
+    monkeypatch.setattr(door.platform, "machine", lambda: machine)
+    monkeypatch.setattr(door, "_glibc", lambda: (2, 36))
+    monkeypatch.setattr(door, "find_spec", lambda name: None)
+    assert cli.run(words(place)) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert told.out == ""
+    assert cli.run(["emulate", "--help"]) == 0
