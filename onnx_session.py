@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
 
 
 def open_session(
-    model: Path | bytes, threads: int | None = None, profile_to: Path | None = None, *, optimised: bool = True
+    model: Path | bytes, threads: int | None = None, profile_to: Path | None = None, *, optimised: bool | None = None
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU. Raises InputError where the model cannot be loaded.
 
     threads: how many one operator may use; None leaves the choice to ONNX Runtime (one per physical core).
     profile_to: beginning of the name of a JSON trace with the time of each node, which `end_profiling()` writes
-    optimised: False runs the graph as it is written. A quantized model is then computed as the NPU computes it; else
-        ONNX Runtime puts integer operators of its own in place, which round (and on some CPUs saturate) differently.
+    optimised: False runs the graph as it is written; by default a quantized one is. It is then computed as the NPU
+        computes it; else ONNX Runtime puts integer operators of its own in place, which round (and on some CPUs
+        saturate) differently.
     """
     options = _session_options()
-    if not optimised:
+    if optimised is False or (optimised is None and is_quantized(model)):
         import onnxruntime
 
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -35,6 +37,18 @@ def open_session(
     if profile_to is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile_to)
     return _session(model, options)
+
+
+def is_quantized(model: Path | bytes) -> bool:
+    """Whether the graph holds integers in ONNX's way (QDQ). False for what is no file."""
+    # NodeProto.op_type as it lies in the file (field 4, length, word): a large model's weights need not be parsed.
+    marks = [bytes((0x22, len(word))) + word for word in (b"QuantizeLinear", b"DequantizeLinear")]
+    if isinstance(model, Path):
+        if not model.is_file() or not model.stat().st_size:
+            return False
+        with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(content.find(mark) >= 0 for mark in marks)
+    return any(mark in model for mark in marks)
 
 
 def warm_up() -> None:

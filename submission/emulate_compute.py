@@ -12,6 +12,7 @@ from ..evaluate.frame_score import FrameScore
 from ..evaluate.journal import Journal
 from ..evaluate.kinds import demand_kind
 from ..evaluate.official import OFFICIAL
+from ..evaluate.predictions import OnnxModel
 from ..files import sha256_file
 from ..hub_jobs.htp.outcome import Limits
 from ..hub_jobs.htp.target import Target
@@ -19,7 +20,7 @@ from ..machine import usable_cores
 from ..prediction_folder import describe, write_prediction
 from .emulate_fit import Fit, output_step
 from .emulate_frames import EmulatedPredictions, Emulation, Feed, emulate_frames
-from .emulate_rows import EMULATOR, ONNX_RUNTIME, QDQ, Difference, Row, computing, difference, scored, source_of
+from .emulate_rows import EMULATOR, ONNX_RUNTIME, QDQ, Difference, Row, computing, difference, scored
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,17 @@ class Computing:
     def all(self) -> tuple[tuple[Row, ...], tuple[Agreement, ...]]:
         every = self.feed.names
         few = tuple(spread(every, self.request.emulated))
-        exact = Row("float", ONNX_RUNTIME, every, self._scores(self.path, "float", as_written=False))
-        float_output = computing(self.path, self.feed, as_written=False)
+        exact = Row("float", ONNX_RUNTIME, every, self._scores(self.path, "float"))
+        float_output = computing(self.path, self.feed)
         rows, emulated, agreements = [exact], [], []
         for one in self.fits:
             if one.compiled is None or one.model is None:
                 continue
             size, on_cpu = one.compiled.context_bytes, None
             if one.quantized is not None:
-                on_cpu = computing(one.model, self.feed, as_written=True)
+                on_cpu = computing(one.model, self.feed)
                 apart = difference(on_cpu, float_output, every, f"{one.precision} with float")
-                found = self._scores(one.model, one.precision, as_written=True)
+                found = self._scores(one.model, one.precision)
                 rows.append(Row(one.precision, QDQ, every, found, apart, size))
             done = emulate_frames(
                 one.compiled, self.feed, few, self.kept / "frames", self.request.limits,
@@ -97,10 +98,10 @@ class Computing:
         beside = [exact.on(few)] if len(few) < len(every) else []
         return (*rows, *beside, *emulated), tuple(agreements)
 
-    def _scores(self, model: Path, label: str, *, as_written: bool) -> tuple[FrameScore, ...] | None:
+    def _scores(self, model: Path, label: str) -> tuple[FrameScore, ...] | None:
         if self.frames is None:
             return None
-        source = source_of(model, f"{label} of {self.request.model}", as_written=as_written)
+        source = OnnxModel.open(model, f"{label} of {self.request.model}", threads=1)
         return scored(source, self.frames, usable_cores(), self.kept / "scores", self.journals)
 
     def _emulated(self, one: Fit, done: Emulation, few: tuple[str, ...]) -> tuple[FrameScore, ...] | None:
@@ -108,7 +109,7 @@ class Computing:
             _write_predictions(self.request.out / one.precision, self.request.target, one, done)
         if self.frames is None:
             return None
-        kind = source_of(self.path, "float", as_written=False).kind
+        kind = OnnxModel.open(self.path).kind
         source = EmulatedPredictions(f"emulated {one.precision} of {self.request.model}", kind, done)
         return scored(source, self.frames.subset(few), usable_cores(), self.kept / "scores", self.journals)
 
@@ -117,7 +118,7 @@ def _write_predictions(out: Path, target: Target, one: Fit, done: Emulation) -> 
     """A folder that `lpcv score` and `lpcv compare` take. Raises InputError where the output is not one map."""
     if one.model is None:
         raise ValueError("what was emulated has a model")
-    kind = source_of(one.model, one.precision, as_written=False).kind
+    kind = OnnxModel.open(one.model).kind
     demand_kind(kind, OFFICIAL.weakest_kind, f"protocol {OFFICIAL.name}")
     names = sorted(done.files)
     describe(

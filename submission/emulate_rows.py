@@ -15,7 +15,7 @@ from ..data.folder import FrameFolder
 from ..evaluate.frame_score import FrameScore, mean_score
 from ..evaluate.journal import Journal
 from ..evaluate.official import OFFICIAL
-from ..evaluate.predictions import OnnxModel, Source
+from ..evaluate.predictions import Source
 from ..evaluate.score import score_source
 from ..onnx_session import open_session
 from .emulate_frames import Array, Compute, Feed
@@ -76,17 +76,11 @@ class Row:
         }
 
 
-def computing(model: Path, feed: Feed, *, as_written: bool) -> Compute:
-    """frame -> the model's output, by ONNX Runtime. as_written: a quantized graph, as the NPU computes it."""
-    session = open_session(model, optimised=not as_written)
+def computing(model: Path, feed: Feed) -> Compute:
+    """frame -> the model's output, by ONNX Runtime."""
+    session = open_session(model)
     (given,) = session.get_inputs()
     return lambda name: np.asarray(session.run(None, {given.name: feed.array(name)})[0])
-
-
-def source_of(model: Path, label: str, *, as_written: bool) -> OnnxModel:
-    """A model to be scored, one thread for each frame. Raises InputError where it is not one image in, one map out."""
-    opened = OnnxModel.open(model, label, threads=1)
-    return replace(opened, session=open_session(model, 1, optimised=False)) if as_written else opened
 
 
 def difference(ours: Compute, theirs: Compute, names: Sequence[str], what: str) -> Difference:

@@ -22,6 +22,7 @@ from ..data.folder import FrameFolder
 from ..errors import Interrupted
 from ..evaluate.kinds import demand_kind
 from ..evaluate.official import OFFICIAL
+from ..evaluate.predictions import OnnxModel
 from ..evaluate.score import demand_needs
 from ..evaluate.statistics import Difference, paired_difference
 from ..files import append_line
@@ -36,7 +37,6 @@ from ..machine import usable_cores
 from ..onnx_session import onnxruntime_version, open_session
 from .emulate_fit import Calibration, shared_frames
 from .emulate_frames import Pictures, picture_size
-from .emulate_rows import source_of
 
 COMPARED = 2  # frames on which all layers' changes of the output are compared
 WORTH = 3  # layers that the picture names, and that are proposed for 16 bits
@@ -144,7 +144,7 @@ def analyse(model: Path, frames: FrameFolder, precision: Precision, calibration:
     total = 2 + min(most, len(ranked)) * (1 + sixteen)
     try:
         with Meter("scoring variants", total) as meter:
-            exact = kept.scores(prepared.source.read_bytes(), prepared.source, meter, as_written=False)
+            exact = kept.scores(prepared.source.read_bytes(), prepared.source, meter)
             quantized = kept.scores(assemble(calibrated, precision), prepared.source, meter)
             for layer, change in ranked[:most]:
                 by_itself = kept.scores(alone(calibrated, layer, precision), prepared.source, meter)
@@ -175,21 +175,19 @@ class _Kept:
         decisive = [self.frames.fingerprint(), described, __version__, onnxruntime_version()]
         return self.root / f"{hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:32]}.jsonl"
 
-    def scores(self, content: bytes, source: Path, meter: Meter, *, as_written: bool = True) -> Values:
+    def scores(self, content: bytes, source: Path, meter: Meter) -> Values:
         """F-Score of each frame; from the file where this very model has been scored before."""
         digest = hashlib.sha256(content).hexdigest()
-        found = self._read().get(f"{digest} {as_written}")
+        found = self._read().get(digest)
         if found is None:
-            found = self._score(content, source, as_written=as_written)
+            found = self._score(content, source)
             self.root.mkdir(parents=True, exist_ok=True)
-            append_line(self._path, json.dumps({"model": f"{digest} {as_written}", "f_score": found}))
+            append_line(self._path, json.dumps({"model": digest, "f_score": found}))
         meter.advance()
         return found
 
-    def _score(self, content: bytes, source: Path, *, as_written: bool) -> Values:
-        model = source_of(source, str(source), as_written=False)
-        if as_written:
-            model = replace(model, session=open_session(content, 1, optimised=False))
+    def _score(self, content: bytes, source: Path) -> Values:
+        model = replace(OnnxModel.open(source, threads=1), session=open_session(content, 1))
         demand_kind(model.kind, OFFICIAL.weakest_kind, f"protocol {OFFICIAL.name}")
 
         def one(name: str) -> tuple[str, float | None]:
@@ -223,7 +221,7 @@ def _changes(calibrated: Calibrated, every: Sequence[Layer], precision: Precisio
     wanted = [np.asarray(session.run(None, given)[0], np.float64) for given in inputs]
     changes = []
     for layer in track(list(every), "comparing layers"):
-        made = open_session(alone(calibrated, layer, precision), optimised=False)
+        made = open_session(alone(calibrated, layer, precision))
         gaps = [
             np.abs(np.asarray(made.run(None, given)[0]) - exact) for given, exact in zip(inputs, wanted, strict=True)
         ]

@@ -55,14 +55,12 @@ def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         log("--compute_unit npu: times are this CPU's all the same; those of the emulator say nothing of a device")
     model = Path(order["model"])
     warm_up()  # else the first load would be that of the library
-    # A quantized model is run as it is written: with integer operators of its own, ONNX Runtime rounds differently.
-    as_it_is = npu.is_quantized(model)
     meter = MemoryMeter()
-    session, cold = _timed(lambda: open_session(model, optimised=not as_it_is))
+    session, cold = _timed(lambda: open_session(model))
     cold_memory = meter.stage()
     inputs = _specs(session)
     batches = read_dataset(Path(order["dataset"]), inputs) if order["dataset"] else None
-    warm_session, warm = _timed(lambda: open_session(model, optimised=not as_it_is))
+    warm_session, warm = _timed(lambda: open_session(model))
     del warm_session
     warm_memory = meter.stage()
     times: list[int] = []
@@ -76,7 +74,7 @@ def run_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     execution_memory = meter.stage()
     layers = []
     if order["profiling"]:
-        layers = _layers(model, given, folder / "trace.json", optimised=not as_it_is)
+        layers = _layers(model, given, folder / "trace.json")
         report = npu.estimated(order)
         log(report["sentence"])
         write_json(folder / npu.REPORT, report)
@@ -142,9 +140,9 @@ def _measure(
     return times
 
 
-def _layers(model: Path, given: Mapping[str, Any], trace: Path, *, optimised: bool) -> list[dict[str, Any]]:
+def _layers(model: Path, given: Mapping[str, Any], trace: Path) -> list[dict[str, Any]]:
     """Median microseconds of each node, from ONNX Runtime's own profiler, in the order in which they ran."""
-    session = open_session(model, profile_to=trace.with_suffix(""), optimised=optimised)
+    session = open_session(model, profile_to=trace.with_suffix(""))
     for _ in range(LAYER_RUNS + 1):
         session.run(None, dict(given))
     written = Path(session.end_profiling())

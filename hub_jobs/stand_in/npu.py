@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LpcvError
+from ...onnx_session import is_quantized
 from .settings import DO_NOT_FIT, NPU_SWITCH
 from .speaking import JobError, log
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 MODEL = "npu.onnx"  # what the NPU's compiler was given: a job's folder holds it, and the target model keeps it
 REPORT = "npu.json"
 FINDINGS_TOLD = 3  # of the misfits, in the one sentence; the log has all
-QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 OFF = f"The NPU's compiler is switched off ({NPU_SWITCH})."
 CPU_ONLY = "--options '--compute_unit cpu' rehearses without the NPU."
 
@@ -103,14 +103,6 @@ def keep_model(path: Path, place: Path) -> None:
     import onnx
 
     onnx.save(onnx.load(str(path)), str(place))
-
-
-def is_quantized(path: Path) -> bool:
-    """Whether it holds integers in ONNX's way (QDQ)."""
-    import onnx
-
-    nodes = onnx.load(str(path), load_external_data=False).graph.node
-    return any(node.op_type in QUANTIZED for node in nodes)
 
 
 def _refusal(order: Mapping[str, Any]) -> str:
