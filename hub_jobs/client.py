@@ -9,8 +9,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +16,7 @@ from urllib.parse import urljoin
 
 from ..errors import InputError, MissingStepError, UnknownNameError
 from ..files import replacing, write_text
+from .answers import Created, HubDevice, Status, SubmissionError, Summary, Uploaded
 from .calling import NOT_AI_HUB, Caller, qai_hub_library, reason_of, requests_library
 from .connection import Connection, own_surroundings
 from .devices import nearest
@@ -34,63 +33,6 @@ PROBE_TIMEOUT_S = (3.05, 15.0)  # to connect; to answer
 SUMMARIES_A_PAGE, MOST_SUMMARIES = 50, 1000  # the client's own page (client.py:4223); how far back jobs are looked for
 RETRY_WAITS_S = (1.5, 3.0, 6.0)
 LOG_LINES = 12  # of a failed job's log, shown and kept
-FINISHED = {"SUCCESS", "FAILED"}
-
-
-@dataclass(frozen=True)
-class HubDevice:
-    """A device as AI Hub names it."""
-
-    name: str
-    os: str
-    attributes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Uploaded:
-    """A model or dataset on AI Hub; expires_at in seconds since 1970, None for what stays."""
-
-    id: str
-    expires_at: float | None = None
-
-
-@dataclass(frozen=True)
-class Created:
-    """A job on AI Hub."""
-
-    job_id: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A line of AI Hub's list of jobs."""
-
-    job_id: str
-    name: str
-    url: str
-    state: str
-
-
-@dataclass(frozen=True)
-class Status:
-    """state: AI Hub's word, SUCCESS and FAILED are the last ones; hub_version: what ran it, as the server says."""
-
-    state: str
-    reason: str
-    hub_version: str
-
-    @property
-    def finished(self) -> bool:
-        return self.state in FINISHED
-
-
-class SubmissionError(Exception):
-    """A submission did not end with a job; `post` is what is known, `cause` the sentence."""
-
-    def __init__(self, post: Post, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.post, self.cause = post, cause
 
 
 class HubClient:
@@ -416,8 +358,3 @@ def _as_folder(files: tuple[Path, ...], scratch: Path) -> Path:
     for file in files:
         shutil.copyfile(file, folder / file.name)
     return folder
-
-
-def expires_soon(expires_at: float | None, now: float | None = None) -> bool:
-    """Within an hour of its end a dataset may be gone before its job has started."""
-    return expires_at is not None and expires_at - (now or datetime.now().timestamp()) < 3600

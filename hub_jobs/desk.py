@@ -14,7 +14,8 @@ from ..console import note
 from ..errors import InputError
 from ..files import sha256_file
 from ..hub_folder import HubFolder
-from .client import HubClient, Summary
+from .answers import Summary
+from .client import HubClient
 from .connection import DEFAULT, Connection, connected
 from .history import Record, record_of_job, records
 from .ledger import EventName, Ledger

@@ -17,7 +17,8 @@ from pathlib import Path
 from .. import __version__
 from ..console import note
 from ..errors import InputError, LpcvError
-from .client import Created, SubmissionError, Summary, Uploaded, client_version, expires_soon
+from .answers import Created, SubmissionError, Summary, Uploaded, expires_soon
+from .client import client_version
 from .desk import Desk
 from .faults import RefusedError
 from .history import BY_MARK, Record, latest, record_of

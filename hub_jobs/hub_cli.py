@@ -10,7 +10,7 @@ import click
 from .options import FILE, hub_option
 
 if TYPE_CHECKING:
-    from .client import HubDevice
+    from .answers import HubDevice
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .client import Summary
+from .answers import Summary
 from .desk import Desk
 from .history import Record
 from .order import MARK, SHORT_KEY

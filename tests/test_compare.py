@@ -248,7 +248,9 @@ def test_one_core_is_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     model = OnnxModel.open(tiny_model(tmp_path / "one"))
     asked: list[int] = []
     real = footprints.open_session
-    monkeypatch.setattr(footprints, "open_session", lambda path, threads, optimised: asked.append(threads) or real(path, threads))
+    monkeypatch.setattr(
+        footprints, "open_session", lambda path, threads, optimised: asked.append(threads) or real(path, threads)
+    )
     monkeypatch.setattr(footprints, "usable_cores", lambda: 2)
     found = footprints.footprint(model, runs=2)
     assert asked == [1, 2]

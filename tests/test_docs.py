@@ -54,15 +54,16 @@ def parse(line: str) -> None:
         group.make_context(group.name or "lpcv", list(words))
 
 
-README_COMMANDS = [line for block in SHELL_BLOCK.findall(README) for line in lines_of(block)]
+PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES_COMMANDS = [line for page in PAGES for block in SHELL_BLOCK.findall(page) for line in lines_of(block)]
 
 
-def test_readme_has_commands() -> None:
-    assert len(README_COMMANDS) > 8
+def test_pages_have_commands() -> None:
+    assert len(PAGES_COMMANDS) > 40
 
 
-@pytest.mark.parametrize("line", README_COMMANDS)
-def test_readme_commands_parse(line: str) -> None:
+@pytest.mark.parametrize("line", dict.fromkeys(PAGES_COMMANDS))
+def test_commands_on_the_pages_parse(line: str) -> None:
     parse(line)
 
 

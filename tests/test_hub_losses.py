@@ -264,7 +264,7 @@ def moved(patched: pytest.MonkeyPatch, days: float) -> None:
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + timedelta(days=days)
 
-    for module in ("qai_hub.client", "lpcv.hub_jobs.client", "lpcv.hub_jobs.ledger", "lpcv.hub_jobs.history"):
+    for module in ("qai_hub.client", "lpcv.hub_jobs.answers", "lpcv.hub_jobs.ledger", "lpcv.hub_jobs.history"):
         patched.setattr(f"{module}.datetime", Moved)
 
 

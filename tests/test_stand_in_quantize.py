@@ -254,7 +254,7 @@ def test_a_lost_answer_is_not_a_second_quantize_job(bench: Bench, monkeypatch: p
     real = HubClient._submitted
 
     def lost(self: HubClient, submit: Any) -> Any:
-        from lpcv.hub_jobs.client import SubmissionError
+        from lpcv.hub_jobs.answers import SubmissionError
         from lpcv.hub_jobs.one_post import Post
 
         real(self, submit)
