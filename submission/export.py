@@ -1,6 +1,6 @@
 """From a run's best checkpoint to `model.onnx`: one file, static shapes, proved equal to torch.
 
-The exporter is torch's dynamo-based one. On this student it gives 145 nodes where the older one, through TorchScript,
+The exporter is torch's dynamo-based one. On this student it gives 146 nodes where the older one, through TorchScript,
 gives 214: 43 Identity and 23 Constant nodes more (`benchmarks/export.py` lists both).
 """
 
@@ -28,6 +28,7 @@ from ..onnx_session import onnxruntime_version, open_session
 from ..runs import CHECKPOINT_KEY, Run
 from ..train.networks import load_network
 from ..train.provenance import read_inputs, read_recipe
+from .npu_form import keep_activations_apart
 from .wrapper import WrappedModel
 
 OPSET = 18  # the least that torch's exporter writes; AI Hub and its runtimes take it
@@ -76,7 +77,10 @@ def export_run(run: Run) -> Parity:
 
 
 def to_onnx(model: nn.Module, metadata: dict[str, str]) -> bytes:
-    """The ONNX file, with the contract's names and shapes; metadata goes into it, paths of this machine do not."""
+    """The ONNX file, with the contract's names and shapes; metadata goes into it, paths of this machine do not.
+
+    Its activations are kept from the NPU compiler's inexact fusion (`npu_form`), without another value in float32.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its internals
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -95,6 +99,7 @@ def to_onnx(model: nn.Module, metadata: dict[str, str]) -> bytes:
     graph.graph.ClearField("metadata_props")
     graph.graph.ClearField("doc_string")
     del graph.metadata_props[:]
+    keep_activations_apart(graph)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
     return graph.SerializeToString(deterministic=True)

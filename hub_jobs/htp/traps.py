@@ -24,6 +24,8 @@ Ranges = Mapping[str, tuple[float, float]]
 FP16_MAX = 65504.0  # the largest number of IEEE 754's binary16
 FP16_STEP = 2.0**-11  # its relative rounding error, at most
 ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Pow", "MatMul", "Gemm", "Conv", "ConvTranspose")
+PRODUCTS = ("Conv", "Gemm", "MatMul")
+FUSED_ALONG = ("Identity", "Reshape", "Transpose", "BatchNormalization", "Add", "Mul")  # with a constant
 SEE_THROUGH = ("Identity", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Cast", "Flatten")
 
 
@@ -52,6 +54,7 @@ def warnings(model: Path | bytes, ranges: Ranges | None = None, *, half_precisio
     graph = Graph(load(model))
     checks: list[Callable[[Graph, NodeProto], Deviation | None]] = [_pool, _nearest, _cast, _pad]
     if half_precision:
+        checks.append(_activation)
         checks += [lambda graph, node: _large(graph, node, ranges), lambda graph, node: _min_max(graph, node, ranges)]
     return [found for node in graph.nodes for check in checks if (found := check(graph, node)) is not None]
 
@@ -142,6 +145,30 @@ def _pad(graph: Graph, node: NodeProto) -> Deviation | None:
         "An edge Pad of the model's own input is wrong on the emulator in some graphs.",
         "Pad by reflection, or after the first layer.",
     )  # fmt: skip
+
+
+def _activation(graph: Graph, node: NodeProto) -> Deviation | None:
+    """A Sigmoid or Tanh that the compiler fuses with a product before it."""
+    if node.op_type not in ("Sigmoid", "Tanh"):
+        return None
+    before = graph.maker.get(node.input[0])
+    while before is not None and before.op_type in FUSED_ALONG:
+        computed = [name for name in before.input if name and name not in graph.constants]
+        before = graph.maker.get(computed[0]) if len(computed) == 1 else None
+    if before is None or before.op_type not in PRODUCTS or _depthwise(graph, before):
+        return None
+    return Deviation(
+        node.name, node.op_type,
+        "Right after a convolution or matrix product it is fused with it, and errs by up to 0.0037 (Sigmoid) or 0.0074 "
+        "(Tanh), from the Snapdragon 8 Gen 2 on.",
+        "Put a Clip to -100 and 100 before it, which changes no float value; `lpcv export` does.",
+    )  # fmt: skip
+
+
+def _depthwise(graph: Graph, node: NodeProto) -> bool:
+    """Whether each channel is convolved alone, which nothing is fused with."""
+    shape = graph.tensor(node.output[0]).shape
+    return node.op_type == "Conv" and shape is not None and 1 < int(attribute(node, "group", 1)) == shape[1]
 
 
 def _large(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | None:
