@@ -63,6 +63,31 @@ def student() -> ModelProto:
     return build(nodes, constants, [1, 1, 2 * SIDE, 2 * SIDE])
 
 
+def border() -> ModelProto:
+    """An exported student's two ends: resize and normalisation in front, sigmoid, resize and clamp behind."""
+    node = helper.make_node
+    half_pixel = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    nodes = [
+        node("Resize", ["image", "", "", "down"], ["small"], name="down", **half_pixel),
+        node("Sub", ["small", "mean"], ["centred"], name="sub"),
+        node("Div", ["centred", "std"], ["normal"], name="div"),
+        node("Conv", ["normal", "wa", "zero"], ["a"], name="conv_a", pads=[1] * 4),
+        node("Relu", ["a"], ["ar"], name="relu_a"),
+        node("Conv", ["ar", "wb", "bias_b"], ["b"], name="conv_b"),
+        node("Sigmoid", ["b"], ["s"], name="sigmoid"),
+        node("Resize", ["s", "", "", "up"], ["large"], name="up", **half_pixel),
+        node("Clip", ["large", "low", "high"], ["output_0"], name="clamp"),
+    ]
+    constants = {
+        "down": np.array([1, 3, 8, 8]), "up": np.array([1, 1, SIDE, SIDE]), "wa": chance(8, 3, 3, 3),
+        "mean": np.array([123.7, 116.3, 103.5], np.float32).reshape(1, 3, 1, 1),
+        "std": np.array([58.4, 57.1, 57.4], np.float32).reshape(1, 3, 1, 1), "wb": chance(1, 8, 1, 1),
+        "zero": np.zeros(8, np.float32), "bias_b": np.array([0.1], np.float32), "low": np.float32(0),
+        "high": np.float32(1),
+    }  # fmt: skip
+    return build(nodes, constants, [1, 1, SIDE, SIDE])
+
+
 def transformer() -> ModelProto:
     """A patch embedding, a layer norm, a perceptron whose Gelu is spelled out with Erf, as torch exports it."""
     node = helper.make_node

@@ -77,7 +77,7 @@ def test_preparing_changes_no_number(make, sixteen_bits: bool, tmp_path: Path) -
 def test_layers_stand_in_order_with_their_relu(prepared: Prepared) -> None:
     found = layers(prepared)
     assert [layer.name for layer in found] == [
-        "sub", "div", "conv_a", "conv_b", "swish_b", "add", "resize", "gain", "conv_c", "sigmoid",
+        "sub", "conv_a", "conv_b", "swish_b", "add", "resize", "gain", "conv_c", "sigmoid",
     ]  # fmt: skip
     assert {layer.name: layer.nodes for layer in found if len(layer.nodes) > 1} == {"conv_a": ("conv_a", "relu_a")}
     assert {layer.name: layer.weights for layer in found if layer.weights} == {
@@ -115,7 +115,7 @@ def test_a_layer_kept_in_16_bits_and_no_other(calibrated: Calibrated) -> None:
     for layer, model in each_kept_in_16_bits(calibrated, layers(calibrated.prepared)):
         others = {each.name for each in layers(calibrated.prepared)} - {layer.name}
         weighted = [16, 8, 32, 16] if layer.weights else None
-        inputs = {"add": 2, "sub": 2, "div": 2, "gain": 2}.get(layer.name, 1)
+        inputs = {"add": 2, "sub": 2, "gain": 2}.get(layer.name, 1)
         if len(layer.nodes) == 1:
             assert operand_bits(model, layer.name) == (weighted or [16] * (inputs + 1)), layer
         for name in others - {"conv_a"}:

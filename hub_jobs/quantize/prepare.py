@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 from ...errors import InputError
 from ...onnx_session import quantization_library, save_optimised
 from ..models import model_of
+from . import folding
 from . import graph as graphs
 
 OPSET_16BIT = 21  # the first whose QuantizeLinear knows 16-bit integers
@@ -122,7 +123,10 @@ def _upgraded(model: ModelProto, path: Path, sixteen_bits: bool) -> ModelProto:
 
 
 def _simplified(model: ModelProto, path: Path, names: dict[str, str]) -> ModelProto:
-    """Constants folded, batch norms in their convolutions, Gelu and layer norms as one node, as the NPU has them."""
+    """Constants folded, batch norms in their convolutions, Gelu and layer norms as one node, as the NPU has them.
+
+    Clips that do nothing and divisions that a convolution can take over are gone.
+    """
     library = quantization_library().execution_providers.qnn
     with tempfile.TemporaryDirectory(prefix="lpcv-quantize-") as folder, quiet():
         given, simple, fused = (Path(folder) / f"{name}.onnx" for name in ("given", "simple", "fused"))
@@ -142,6 +146,8 @@ def _simplified(model: ModelProto, path: Path, names: dict[str, str]) -> ModelPr
     graphs.name_nodes(model.graph, names)
     if graphs.opset_of(model) >= graphs.HARD_SWISH_SINCE:
         graphs.fuse_hard_swish(model.graph)
+    folding.drop_idle_clips(model.graph)
+    folding.fold_divisions(model.graph)
     graphs.unshare_constants(model.graph)
     graphs.prune_opsets(model)
     return onnx.shape_inference.infer_shapes(model)

@@ -135,11 +135,12 @@ def assemble(
             model, None, activation_type=activation_type(precision), weight_type=types.QInt8, per_channel=True,
             init_overrides=overrides(prepared, sixteen), add_qtype_converts=False, nodes_to_exclude=apart,
         )  # fmt: skip
-        # A layer alone has no quantized neighbour from which a Resize or a Reshape would otherwise take its wish.
-        alone = {"ForceQuantizeNoInputCheck": only is not None, "MinimumRealRange": LEAST_RANGE}
+        # Forced: else a Resize or Reshape is quantized only where its input is already, and at the graph's own input,
+        # or alone, stays in float.
+        forced = {"ForceQuantizeNoInputCheck": True, "MinimumRealRange": LEAST_RANGE}
         quantizer = library.qdq_quantizer.QDQQuantizer(
             model, True, False, types.QInt8, activation_type(precision), _ranges(calibrated), [], apart,
-            config.op_types_to_quantize, {**config.extra_options, **alone},
+            config.op_types_to_quantize, {**config.extra_options, **forced},
         )  # fmt: skip
         made = quantizer.quantize_model()
         quantizer.model.topological_sort()  # it appends what it adds
