@@ -50,6 +50,7 @@ def show(rehearsal: Rehearsal) -> None:
         note(line)
 
 
+MORE_THAN_A_STEP = 1.01
 DIFFERENCES = ("from float: mean difference", "largest")
 
 
@@ -100,6 +101,11 @@ def _agreements(rehearsal: Rehearsal) -> Iterator[str]:
             f"{one.precision}: emulator and ONNX Runtime's QDQ differ by {_text(one.difference)}{step}, "
             f"on {count(one.frames, noun)}."
         )
+        if one.step is not None and one.precision == "w8a8" and one.difference.largest > MORE_THAN_A_STEP * one.step:
+            yield (
+                "More than a step: roundings that fall to the other side, multiplied by the network, or an operator "
+                "that the NPU computes otherwise (docs/npu.md). The emulated row is the NPU's."
+            )
 
 
 def _text(difference: Difference) -> str:

@@ -12,6 +12,7 @@ import click
 import pytest
 from lpcv.cli import COMMANDS, lpcv
 from lpcv.errors import LpcvError
+from lpcv.hub_jobs.htp.advice import ADVICE, Advice
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -131,6 +132,13 @@ def test_readme_tree_matches_the_repository() -> None:
     for path, clause in entries.items():
         assert (ROOT / path).exists(), path
         assert len(clause) > 5
+
+
+@pytest.mark.parametrize("row", ADVICE, ids=lambda row: f"{row.op_type}-{row.pattern}")
+def test_what_to_use_instead_stands_on_its_page(row: Advice) -> None:
+    page = (ROOT / "docs" / "npu.md").read_text()
+    assert f"| {row.remedy} |" in page
+    assert f"| {row.op_type or 'any'} |" in page
 
 
 def test_changelog_names_the_version() -> None:

@@ -102,9 +102,22 @@ def test_padded_pools_are_warned_of_and_others_not() -> None:
     for padded in ({"pads": [1, 1, 1, 1]}, {"pads": [0, 0, 1, 1], "count_include_pad": 1}, {"auto_pad": "SAME_UPPER"}):
         (found,) = warnings(pool(kernel_shape=[3, 3], out_shape=None, **padded))
         assert found.node == "/net/Pool"
-        assert "Pad node before it" in found.remedy
+        assert "depthwise Conv" in found.remedy
     assert warnings(pool(kernel_shape=[2, 2], strides=[2, 2], out_shape=None)) == []
     assert warnings(pool(kernel_shape=[2, 2], pads=[0, 0, 0, 0], out_shape=None)) == []
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("constant", True), ("reflect", False)])
+def test_a_pad_before_a_pool_is_one_node_with_it(mode: str, warned: bool) -> None:
+    """ONNX Runtime makes it so before the compiler sees it (tests/test_htp_advice.py pins that)."""
+    model = content(
+        [
+            node("Relu", ["image"], ["a"]), node("Pad", ["a", "around"], ["b"], mode=mode),
+            node("AveragePool", ["b"], ["output_0"], "/net/Pool", kernel_shape=[2, 2]),
+        ],
+        {"around": np.array([0, 0, 1, 1, 0, 0, 1, 1])}, out_shape=None,
+    )  # fmt: skip
+    assert [one.node for one in warnings(model)] == ["/net/Pool"] * warned
 
 
 @needs_emulator

@@ -1,7 +1,9 @@
 """What to use instead of what does not fit the NPU: a literal table, each row tried on the compiler.
 
-The refusals and the replacements marked MEASURED were tried one by one on onnxruntime-qnn 2.7.0 (QAIRT 2.51.0) for the
-Snapdragon 8 Gen 3 on 2026-11-21: the left side was refused, and what the advice names compiled and computed right.
+tests/test_htp_advice.py holds a small graph for each row, and the graph as its remedy says. For the Galaxy S24 the
+first is refused with that remedy; the second compiles entirely in half precision and, emulated, computes what ONNX
+Runtime makes of the first, or of the second where the remedy is another function. int64 at the border is taken here; AI
+Hub, which refuses it, was not tried, and nor was what a row's source says comes from elsewhere.
 """
 
 from __future__ import annotations
@@ -40,13 +42,15 @@ ADVICE = (
     Advice(
         "Resize",
         "anti-?alias",
-        "Export with antialias=False: Resize linear or cubic without it fits. To shrink by a whole number, use an "
-        "average pooling of that size; resize a ViT's position embeddings once before exporting.",
+        "Export with antialias=False: Resize linear or cubic without it fits, and an average pooling, too, with other "
+        "weights. To halve as it does, use an edge Pad of 1 and a depthwise Conv of stride 2 with weights 1, 3, 3, 1 "
+        "(each over 8) along both axes. A Resize of a constant, such as a ViT's position embeddings, fits as it is.",
     ),
     Advice(
         "Resize",
         "nearest_mode",
-        "Use nearest_mode 'floor' with 'asymmetric' coordinates, which is what torch's nearest exports.",
+        "Use nearest_mode 'floor' with 'asymmetric' coordinates, which is what torch's nearest exports: the "
+        "same pixels as 'round_prefer_floor' when doubling, others than 'ceil' when enlarging.",
     ),
     Advice(
         "Einsum",
@@ -72,28 +76,40 @@ ADVICE = (
     Advice(
         "DequantizeLinear",
         "standalone DQ op with per-channel",
-        "Quantize the operator that uses it, too (its input and its output), or give this constant one scale for the "
-        "whole tensor. Replace functional operations such as F.interpolate by modules before quantizing.",
+        "Quantize the Conv, ConvTranspose or MatMul that uses it, too (its input and its output); for another "
+        "operator, such as Add or Mul, give this constant one scale for the whole tensor. With aimet-torch, replace "
+        "functional operations such as F.interpolate by modules before quantizing.",
+        f"{MEASURED}; the sentence on aimet-torch: its release 2.42",
     ),
     Advice(
         "Cast",
-        "",
+        "Failed to create Cast",
         "Use DequantizeLinear instead of a Cast from 8-bit integers, which is exact.",
         "onnxruntime-qnn 2.7.0, tried 2026-11-21 (int8 is refused, uint8 computes something else)",
     ),
     # Operators that the NPU has not
-    Advice("Erf", "", "Use Gelu as one operator, or the usual pattern x * (1 + Erf(x / sqrt 2)) / 2, which is fused."),
-    Advice("Acos", "", "Write pi/2 - Atan(x / Sqrt(1 - x * x)): Atan, Sqrt and Div fit (Asin is refused, too)."),
-    Advice("Asin", "", "Write Atan(x / Sqrt(1 - x * x)): Atan, Sqrt and Div fit."),
+    Advice(
+        "Erf",
+        "",
+        "Use Gelu as one operator, or the pattern x * (1 + Erf(x / sqrt 2)) * 0.5, which is fused (with / 2 at its end "
+        "it is not). For Erf alone write Tanh(1.12838 * x + 0.100912 * x * x * x), 0.001 off.",
+    ),
+    Advice(
+        "Acos",
+        "",
+        "Write pi/2 - 2 * Atan(x / (1 + Sqrt(1 - x * x))), which holds at -1 and 1, too (Asin is refused, too).",
+    ),
+    Advice("Asin", "", "Write 2 * Atan(x / (1 + Sqrt(1 - x * x))), which holds at -1 and 1, too."),
     Advice("Cosh", "", "Write (Exp(x) + Exp(-x)) / 2."),
     Advice("Sinh", "", "Write (Exp(x) - Exp(-x)) / 2."),
     Advice("Acosh", "", "Write Log(x + Sqrt(x * x - 1))."),
     Advice("Softsign", "", "Write x / (1 + Abs(x))."),
-    Advice("Celu", "", "Use Elu, which is the same for alpha = 1."),
+    Advice("Celu", "", "Use Elu, which is the same for alpha = 1; else write alpha * Elu(x / alpha)."),
     Advice(
         "Mish",
         "",
-        "Write x * Tanh(Softplus(x)), whose Softplus is coarse (0.01 off); as one operator it is refused.",
+        "Write x * Tanh(Softplus(x)), whose Softplus is coarse (0.01 off); as one operator beside others it is "
+        "refused.",
     ),
     Advice("Hardmax", "", "Compare with the maximum: GreaterOrEqual(x, ReduceMax(x)), then a Cast."),
     Advice("ReduceProd", "", "Split the axis and multiply the parts with Mul."),
@@ -103,12 +119,23 @@ ADVICE = (
     Advice(
         "MeanVarianceNormalization",
         "",
-        "Use InstanceNormalization or LayerNormalization, whichever axes it normalises.",
+        "Use InstanceNormalization (over height and width), or LayerNormalization, which fits over the last axis "
+        "alone: put a Transpose or Reshape before it.",
     ),
-    Advice("DeformConv", "", "Use a plain Conv, or sample with GridSample bilinear and follow with a Conv."),
-    Advice("MaxUnpool", "", "Enlarge with Resize nearest (asymmetric, floor) or ConvTranspose."),
+    Advice(
+        "DeformConv",
+        "",
+        "Use a plain Conv; or sample with GridSample bilinear, one point for each weight of the kernel, and follow "
+        "with a Conv whose stride is the kernel's size, which is the same.",
+    ),
+    Advice(
+        "MaxUnpool",
+        "",
+        "Enlarge with Resize nearest (asymmetric, floor) or ConvTranspose. Times the mask where MaxPool's input is not "
+        "less than its enlarged output, it is the same.",
+    ),
     Advice("Det", "", "Write the determinant of a small matrix out with Mul and Sub, or take it out of the model."),
-    Advice("RandomNormalLike", "", "Take randomness out of the model: its output must depend on its input alone."),
+    Advice("RandomNormal", "", "Take randomness out of the model: its output must depend on its input alone."),
     # Whatever the operator is
     Advice(
         "",

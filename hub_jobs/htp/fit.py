@@ -49,7 +49,7 @@ def findings(model: Path | bytes, result: Outcome) -> list[Misfit]:
     graph = Graph(load(model))
     refused = result.unsupported if isinstance(result, Refused) else ()
     at_border = _border(graph)
-    named = {one.node for one in at_border}
+    named = {one.node for one in at_border if not one.on_hub_only}
     free = {name for name in graph.inputs if _is_free(graph, name)}
     causes = [one for one in refused if one.node not in named and not _is_consequence(graph, one, refused, free)]
     order = {node.name: index for index, node in enumerate(graph.nodes)}

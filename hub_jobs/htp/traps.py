@@ -60,13 +60,18 @@ def warnings(model: Path | bytes, ranges: Ranges | None = None, *, half_precisio
 
 
 def _pool(graph: Graph, node: NodeProto) -> Deviation | None:
-    pads = attribute(node, "pads", [])
-    if node.op_type != "AveragePool" or not (any(pads) or str(attribute(node, "auto_pad", "")).startswith("SAME")):
+    if node.op_type != "AveragePool":
+        return None
+    before = graph.maker.get(node.input[0])  # ONNX Runtime makes a Pad with zeros and the pool one node again
+    fused = before is not None and before.op_type == "Pad" and attribute(before, "mode", "constant") == "constant"
+    padded = any(attribute(node, "pads", [])) or str(attribute(node, "auto_pad", "")).startswith("SAME")
+    if not (padded or fused):
         return None
     return Deviation(
         node.name, node.op_type,
         "A padded AveragePool is wrong on the emulator for many sizes, by as much as its values, or crashes it.",
-        "Put a Pad node before it, and pool without padding; or use a depthwise Conv.",
+        "Use a depthwise Conv with equal weights; where the padding does not count (count_include_pad=0), multiply by "
+        "the kernel's size over the number of real pixels under it. A Pad node before the pool is fused with it again.",
     )  # fmt: skip
 
 
@@ -88,7 +93,7 @@ def _nearest(graph: Graph, node: NodeProto) -> Deviation | None:
     return Deviation(
         node.name, node.op_type,
         f"A nearest Resize with {coordinates} and {rounding} takes other pixels on the emulator at this size.",
-        "Use 'asymmetric' with 'floor', which is what torch's mode='nearest' exports and is exact.",
+        "Use 'asymmetric' with 'floor', which is what torch's mode='nearest' exports and is computed as written.",
     )  # fmt: skip
 
 
@@ -143,7 +148,8 @@ def _pad(graph: Graph, node: NodeProto) -> Deviation | None:
     return Deviation(
         node.name, node.op_type,
         "An edge Pad of the model's own input is wrong on the emulator in some graphs.",
-        "Pad by reflection, or after the first layer.",
+        "Pad after the first layer that works pixel by pixel (a Relu changes nothing from 0 up); or by reflection, "
+        "which is right, too, but another border.",
     )  # fmt: skip
 
 
