@@ -21,6 +21,10 @@ from lpcv.hub_jobs.quantize.variants import each_alone, each_kept_in_16_bits, ke
 from lpcv.onnx_session import open_session
 from onnx import ModelProto, TensorProto, helper
 
+READ_BY = {
+    "sub": {"conv_a"}, "conv_a": {"conv_b", "add"}, "conv_b": {"swish_b"}, "swish_b": {"add"}, "add": {"resize"},
+    "resize": {"gain"}, "gain": {"conv_c"}, "conv_c": {"sigmoid"}, "sigmoid": set(),
+}  # fmt: skip
 BITS: dict[int, int] = {TensorProto.UINT8: 8, TensorProto.INT8: 8, TensorProto.UINT16: 16, TensorProto.INT32: 32}
 
 
@@ -109,17 +113,28 @@ def test_the_parts_make_the_whole(calibrated: Calibrated) -> None:
     assert np.array_equal(output(nothing), output(calibrated.prepared.model))
 
 
-def test_a_layer_kept_in_16_bits_and_no_other(calibrated: Calibrated) -> None:
+def test_a_layer_kept_in_16_bits_is_read_in_16_bits_and_no_other_is(calibrated: Calibrated) -> None:
     eight = bits(assemble(calibrated, "w8a8"))
     assert set(eight.values()) == {8}
     for layer, model in each_kept_in_16_bits(calibrated, layers(calibrated.prepared)):
-        others = {each.name for each in layers(calibrated.prepared)} - {layer.name}
         weighted = [16, 8, 32, 16] if layer.weights else None
         inputs = {"add": 2, "sub": 2, "gain": 2}.get(layer.name, 1)
         if len(layer.nodes) == 1:
             assert operand_bits(model, layer.name) == (weighted or [16] * (inputs + 1)), layer
-        for name in others - {"conv_a"}:
-            assert operand_bits(model, name)[0] == 8, (layer, name)
+        for other in layers(calibrated.prepared):
+            if other.name not in ("conv_a", layer.name):
+                assert operand_bits(model, other.name)[0] == (16 if other.name in READ_BY[layer.name] else 8), layer
+
+
+def test_16_bits_are_not_rounded_away(calibrated: Calibrated) -> None:
+    """Given in 16 bits to those who read 8, they would change nothing: the model must be another one, and nearer."""
+    exact, eight = output(calibrated.prepared.model), output(assemble(calibrated, "w8a8"))
+    nearer = 0
+    for layer, model in each_kept_in_16_bits(calibrated, layers(calibrated.prepared)):
+        kept = output(model)
+        assert not np.array_equal(kept, eight), layer
+        nearer += np.abs(kept - exact).mean() < np.abs(eight - exact).mean()
+    assert nearer >= 5
 
 
 def test_more_layers_in_16_bits_come_nearer(calibrated: Calibrated) -> None:

@@ -25,9 +25,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--out", type=FILE, help="Default: beside the model, as NAME.PRECISION.onnx.")
 @click.option("--samples", type=click.IntRange(1), default=32, show_default=True, help="Calibrate with so many frames.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Chooses these frames.")
-@click.option(
-    "--keep-16bit", "kept", multiple=True, metavar="LAYER", help="Give this layer of w8a8 16-bit activations."
-)
+@click.option("--keep-16bit", "kept", multiple=True, metavar="LAYER", help="Let this layer of w8a8 give 16 bits.")
 @of_a_job
 def quantize(
     target: Path,

@@ -50,6 +50,14 @@ def layers(prepared: Prepared) -> list[Layer]:
     return [Layer(name, kinds[name][0], tuple(nodes), kinds[name][1]) for name, nodes in found.items()]
 
 
+def with_readers(prepared: Prepared, nodes: Collection[str]) -> set[str]:
+    """These nodes and the layers that read what they make: a value that they give in 16 bits is read in 16 bits."""
+    graph = prepared.model.graph
+    made = {name for node in graph.node if node.name in nodes for name in node.output}
+    reading = {node.name for node in graph.node if made & set(node.input)}
+    return set(nodes).union(*(layer.nodes for layer in layers(prepared) if reading & set(layer.nodes)))
+
+
 def nodes_of(prepared: Prepared, names: Collection[str]) -> set[str]:
     """The nodes that these names stand for: of a layer all its nodes, of a node itself.
 

@@ -17,7 +17,7 @@ from ...errors import InputError, UnknownNameError
 from ...files import sha256_file, write_bytes
 from ...onnx_session import onnxruntime_version, open_session, quantization_library
 from .calibration import Calibrated, CalibrationSet, Frames, calibrate, model_images
-from .layers import layers, nodes_of
+from .layers import layers, nodes_of, with_readers
 from .precision import PRECISIONS, Precision, activation_type, overrides
 from .prepare import Prepared, prepare, quiet
 
@@ -82,7 +82,8 @@ def quantize(
 
     model: a run or a float .onnx
     frames: a folder, or arrays as the model takes them, by name; at most `samples` of them, chosen by `seed`
-    keep_16bit: layers of a w8a8 model whose activations get 16 bits; only: the layers to quantize, the rest stays float
+    keep_16bit: layers of a w8a8 model that give 16 bits, which the layers after them read; only: the layers to
+        quantize, the rest stays float
     Raises InputError where model or frames cannot be used, UnknownNameError for an unknown precision or layer.
     """
     demand_precision(precision, keep_16bit)
@@ -124,7 +125,7 @@ def assemble(
     prepared = calibrated.prepared
     every = nodes_of(prepared, [layer.name for layer in layers(prepared)])
     chosen = every if only is None else nodes_of(prepared, only)
-    sixteen = nodes_of(prepared, keep_16bit) & chosen
+    sixteen = with_readers(prepared, nodes_of(prepared, keep_16bit)) & chosen
     library = quantization_library()
     types = library.QuantType
     model = ModelProto()

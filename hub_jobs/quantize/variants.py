@@ -16,7 +16,7 @@ def alone(calibrated: Calibrated, layer: Layer, precision: Precision) -> bytes:
 
 
 def kept_in_16_bits(calibrated: Calibrated, layer: Layer) -> bytes:
-    """The w8a8 model with this layer's activations in 16 bits: what the layer gives back.
+    """The w8a8 model in which what this layer gives stays in 16 bits up to its readers: what rounding it costs.
 
     `calibrated` comes from a graph prepared with `sixteen_bits=True`.
     """
