@@ -24,9 +24,9 @@ COMMANDS = {
         "predict": "submission.cli:predict",
     },
     "NPU": {
-        "emulate": "submission.emulate_cli:emulate",
+        "emulate": "submission.npu.cli:emulate",
         "quantize": "hub_jobs.quantize.cli:quantize",
-        "sensitivity": "submission.emulate_cli:sensitivity",
+        "sensitivity": "submission.npu.cli:sensitivity",
     },
     "AI Hub": {
         "compile": "hub_jobs.cli:compile_",

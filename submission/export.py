@@ -28,7 +28,7 @@ from ..onnx_session import onnxruntime_version, open_session
 from ..runs import CHECKPOINT_KEY, Run
 from ..train.networks import load_network
 from ..train.provenance import read_inputs, read_recipe
-from .npu_form import keep_activations_apart
+from .npu.form import keep_activations_apart
 from .wrapper import WrappedModel
 
 OPSET = 18  # the least that torch's exporter writes; AI Hub and its runtimes take it
@@ -79,7 +79,7 @@ def export_run(run: Run) -> Parity:
 def to_onnx(model: nn.Module, metadata: dict[str, str]) -> bytes:
     """The ONNX file, with the contract's names and shapes; metadata goes into it, paths of this machine do not.
 
-    Its activations are kept from the NPU compiler's inexact fusion (`npu_form`), without another value in float32.
+    Its activations are kept from the NPU compiler's inexact fusion (`npu.form`), without another value in float32.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its internals

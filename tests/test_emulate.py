@@ -16,7 +16,7 @@ from htp_graphs import needs_emulator
 from lpcv import cli
 from lpcv.hub_jobs.htp import door, emulator
 from lpcv.hub_jobs.htp.outcome import OutOfTime
-from lpcv.submission import emulate_frames
+from lpcv.submission.npu import frames
 from onnx import helper
 
 S24 = "Samsung Galaxy S24"
@@ -124,7 +124,7 @@ def test_typed_again_nothing_is_emulated_twice(
             asked.append(name)
             yield from emulator.run(compiled, [(name, array)], limits)
 
-    monkeypatch.setattr(emulate_frames, "run", counting)
+    monkeypatch.setattr(frames, "run", counting)
     assert cli.run([*command, str(second)]) == 0
     assert asked == []
     assert "Emulated before: 2 frames" in capsys.readouterr().err
@@ -152,7 +152,7 @@ def test_ctrl_c_keeps_what_is_done(
             asked.append(name)
             yield from emulator.run(compiled, [(name, array)], limits)
 
-    monkeypatch.setattr(emulate_frames, "run", run)
+    monkeypatch.setattr(frames, "run", run)
     command = words(place, "--precision", "fp16")
     assert cli.run(command) == 130
     assert "emulated 1 of 3 frames" in capsys.readouterr().err
@@ -247,7 +247,7 @@ def test_an_emulator_that_ends_early_is_a_row_and_the_others_go_on(
                 raise emulator.EmulationStopped(name, OutOfTime(7.0))
             yield from emulator.run(compiled, [(name, array)], limits)
 
-    monkeypatch.setattr(emulate_frames, "run", run)
+    monkeypatch.setattr(frames, "run", run)
     facts = tmp_path / "r.json"
     assert cli.run(words(place, "--precision", "fp16", "--precision", "w8a8", "--json", str(facts))) == 1
     rows = by_row(json.loads(facts.read_text()))

@@ -17,7 +17,7 @@ from lpcv.hub_jobs.htp.emulator import run
 from lpcv.hub_jobs.htp.outcome import Compiled
 from lpcv.hub_jobs.htp.traps import warnings
 from lpcv.submission.export import to_onnx
-from lpcv.submission.npu_form import keep_activations_apart
+from lpcv.submission.npu.form import keep_activations_apart
 from lpcv.submission.wrapper import WrappedModel
 from lpcv.train.small_teacher import DepthAnything
 from onnx import ModelProto

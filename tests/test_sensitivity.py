@@ -23,8 +23,8 @@ from lpcv.hub_jobs.quantize.prepare import prepare
 from lpcv.hub_jobs.quantize.quantizer import quantize
 from lpcv.hub_jobs.quantize.variants import alone, kept_in_16_bits
 from lpcv.onnx_session import open_session
-from lpcv.submission import sensitivity, sensitivity_show
-from lpcv.submission.sensitivity import LayerCost, Sensitivity
+from lpcv.submission.npu import sensitivity, sensitivity_show
+from lpcv.submission.npu.sensitivity import LayerCost, Sensitivity
 from onnx import helper
 
 NAMES = tuple(f"{index:04}" for index in range(8))

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.folder import FrameFolder, spread
-from ..errors import InputError
-from ..evaluate.frame_score import FrameScore
-from ..evaluate.journal import Journal
-from ..evaluate.kinds import demand_kind
-from ..evaluate.official import OFFICIAL
-from ..evaluate.predictions import OnnxModel
-from ..files import sha256_file
-from ..hub_jobs.htp.outcome import Limits
-from ..hub_jobs.htp.target import Target
-from ..machine import usable_cores
-from ..prediction_folder import describe, write_prediction
-from .emulate_fit import Fit, output_step
-from .emulate_frames import EmulatedPredictions, Emulation, Feed, emulate_frames
-from .emulate_rows import EMULATOR, ONNX_RUNTIME, QDQ, Difference, Row, computing, difference, scored
+from ...data.folder import FrameFolder, spread
+from ...errors import InputError
+from ...evaluate.frame_score import FrameScore
+from ...evaluate.journal import Journal
+from ...evaluate.kinds import demand_kind
+from ...evaluate.official import OFFICIAL
+from ...evaluate.predictions import OnnxModel
+from ...files import sha256_file
+from ...hub_jobs.htp.outcome import Limits
+from ...hub_jobs.htp.target import Target
+from ...machine import usable_cores
+from ...prediction_folder import describe, write_prediction
+from .fit import Fit, output_step
+from .frames import EmulatedPredictions, Emulation, Feed, emulate_frames
+from .rows import EMULATOR, ONNX_RUNTIME, QDQ, Difference, Row, computing, difference, scored
 
 
 @dataclass(frozen=True)

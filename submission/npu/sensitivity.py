@@ -16,27 +16,27 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
-from ..console import Meter, note, track
-from ..data.folder import FrameFolder
-from ..errors import Interrupted
-from ..evaluate.kinds import demand_kind
-from ..evaluate.official import OFFICIAL
-from ..evaluate.predictions import OnnxModel
-from ..evaluate.score import demand_needs
-from ..evaluate.statistics import Difference, paired_difference
-from ..files import append_line
-from ..hub_folder import HubFolder
-from ..hub_jobs.quantize.calibration import Calibrated, calibrate
-from ..hub_jobs.quantize.layers import Layer, layers
-from ..hub_jobs.quantize.precision import Precision
-from ..hub_jobs.quantize.prepare import prepare
-from ..hub_jobs.quantize.quantizer import assemble
-from ..hub_jobs.quantize.variants import alone, kept_in_16_bits
-from ..machine import usable_cores
-from ..onnx_session import onnxruntime_version, open_session
-from .emulate_fit import Calibration, shared_frames
-from .emulate_frames import Pictures, picture_size
+from ... import __version__
+from ...console import Meter, note, track
+from ...data.folder import FrameFolder
+from ...errors import Interrupted
+from ...evaluate.kinds import demand_kind
+from ...evaluate.official import OFFICIAL
+from ...evaluate.predictions import OnnxModel
+from ...evaluate.score import demand_needs
+from ...evaluate.statistics import Difference, paired_difference
+from ...files import append_line
+from ...hub_folder import HubFolder
+from ...hub_jobs.quantize.calibration import Calibrated, calibrate
+from ...hub_jobs.quantize.layers import Layer, layers
+from ...hub_jobs.quantize.precision import Precision
+from ...hub_jobs.quantize.prepare import prepare
+from ...hub_jobs.quantize.quantizer import assemble
+from ...hub_jobs.quantize.variants import alone, kept_in_16_bits
+from ...machine import usable_cores
+from ...onnx_session import onnxruntime_version, open_session
+from .fit import Calibration, shared_frames
+from .frames import Pictures, picture_size
 
 COMPARED = 2  # frames on which all layers' changes of the output are compared
 WORTH = 3  # layers that the picture names, and that are proposed for 16 bits

@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..console import note
-from ..contract import CURRENT as CONTRACT
-from ..data.folder import FrameFolder, open_folder
-from ..errors import InputError
-from ..evaluate.journal import Journal
-from ..evaluate.official import OFFICIAL
-from ..evaluate.score import demand_needs
-from ..files import write_bytes
-from ..hub_folder import HubFolder
-from ..hub_jobs.htp.door import demand_available, versions
-from ..hub_jobs.htp.estimate import Estimate, NoEstimate, calibration_of, estimate
-from ..hub_jobs.htp.ranges import value_ranges
-from ..hub_jobs.htp.traps import Deviation, warnings
-from ..hub_jobs.models import model_of
-from ..onnx_session import open_session
-from .emulate_compute import Agreement, Computing, Request
-from .emulate_fit import NOTHING_TO_FEED, Calibration, Fit, demand_float, fit, shared_frames
-from .emulate_frames import Feed, MadeUp, Pictures, input_shape, picture_size
-from .emulate_rows import Row
+from ...console import note
+from ...contract import CURRENT as CONTRACT
+from ...data.folder import FrameFolder, open_folder
+from ...errors import InputError
+from ...evaluate.journal import Journal
+from ...evaluate.official import OFFICIAL
+from ...evaluate.score import demand_needs
+from ...files import write_bytes
+from ...hub_folder import HubFolder
+from ...hub_jobs.htp.door import demand_available, versions
+from ...hub_jobs.htp.estimate import Estimate, NoEstimate, calibration_of, estimate
+from ...hub_jobs.htp.ranges import value_ranges
+from ...hub_jobs.htp.traps import Deviation, warnings
+from ...hub_jobs.models import model_of
+from ...onnx_session import open_session
+from .compute import Agreement, Computing, Request
+from .fit import NOTHING_TO_FEED, Calibration, Fit, demand_float, fit, shared_frames
+from .frames import Feed, MadeUp, Pictures, input_shape, picture_size
+from .rows import Row
 
 RUNTIMES = (CONTRACT.target_runtime, "onnx", "qnn_dlc")  # an estimate for the contract's runtime, or else for another
 

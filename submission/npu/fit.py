@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ..data.folder import FrameFolder
-from ..errors import InputError
-from ..files import sha256_file
-from ..hub_jobs.htp.compiler import compile_model
-from ..hub_jobs.htp.fit import Misfit, findings
-from ..hub_jobs.htp.outcome import Compiled, Limits, Outcome
-from ..hub_jobs.htp.target import Target
-from ..hub_jobs.quantize.precision import PRECISIONS as INTEGERS
-from ..hub_jobs.quantize.precision import Precision
-from ..hub_jobs.quantize.prepare import QUANTIZED
-from ..hub_jobs.quantize.quantizer import Quantized, quantize
+from ...data.folder import FrameFolder
+from ...errors import InputError
+from ...files import sha256_file
+from ...hub_jobs.htp.compiler import compile_model
+from ...hub_jobs.htp.fit import Misfit, findings
+from ...hub_jobs.htp.outcome import Compiled, Limits, Outcome
+from ...hub_jobs.htp.target import Target
+from ...hub_jobs.quantize.precision import PRECISIONS as INTEGERS
+from ...hub_jobs.quantize.precision import Precision
+from ...hub_jobs.quantize.prepare import QUANTIZED
+from ...hub_jobs.quantize.quantizer import Quantized, quantize
 
 NOTHING_TO_FEED = "the model has not one float32 input of fixed size and one output, so nothing can be fed to it."
 
@@ -116,7 +116,7 @@ def shared_frames(
 
 def demand_float(model: Path) -> None:
     """Raises InputError for a model that is quantized already: its float original is what the others are held to."""
-    from ..hub_jobs.htp.graph import load
+    from ...hub_jobs.htp.graph import load
 
     for node in load(model).graph.node:
         if node.op_type.startswith(QUANTIZED) and node.op_type != "DequantizeLinear":

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..console import note, result, table
-from ..data.frame import Rgb
-from ..data.pictures import FONT, INK, PAPER
-from ..evaluate.numbers import count, number
-from ..evaluate.official import OFFICIAL
-from ..evaluate.report.charts import nice_step
-from ..evaluate.statistics import FEW_FRAMES, Difference
-from .emulate_show import NOTHING, small
+from ...console import note, result, table
+from ...data.frame import Rgb
+from ...data.pictures import FONT, INK, PAPER
+from ...evaluate.numbers import count, number
+from ...evaluate.official import OFFICIAL
+from ...evaluate.report.charts import nice_step
+from ...evaluate.statistics import FEW_FRAMES, Difference
 from .sensitivity import LayerCost, Sensitivity, Values
+from .show import NOTHING, small
 
 Colour = tuple[int, int, int]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..console import note, result, table
-from ..evaluate.numbers import count, number
-from ..hub_jobs.htp.estimate import Estimate
-from ..hub_jobs.htp.outcome import Compiled
-from .emulate import Rehearsal
-from .emulate_fit import Fit
-from .emulate_rows import EMULATOR, SHOWN, Difference, Row
+from ...console import note, result, table
+from ...evaluate.numbers import count, number
+from ...hub_jobs.htp.estimate import Estimate
+from ...hub_jobs.htp.outcome import Compiled
+from .fit import Fit
+from .rehearsal import Rehearsal
+from .rows import EMULATOR, SHOWN, Difference, Row
 
 NOTHING = "-"
 

@@ -76,18 +76,18 @@ def emulate(
     account is needed. Exit code 1 where a node does not fit. An interrupted command goes on when it is typed again.
     Needs Linux on x86-64 and: pip install 'lpcv[emulator]'
     """
-    from ..console import next_step, note
-    from ..data.folder import open_folder, select
-    from ..errors import InputError
-    from ..files import demand_writable, write_json
-    from ..hub_jobs.htp.door import demand_available
-    from ..hub_jobs.htp.outcome import Limits
-    from ..hub_jobs.htp.target import target_of
-    from ..hub_jobs.models import model_of
-    from .emulate import calibration_frames
-    from .emulate import emulate as rehearse
-    from .emulate_compute import Request
-    from .emulate_show import show
+    from ...console import next_step, note
+    from ...data.folder import open_folder, select
+    from ...errors import InputError
+    from ...files import demand_writable, write_json
+    from ...hub_jobs.htp.door import demand_available
+    from ...hub_jobs.htp.outcome import Limits
+    from ...hub_jobs.htp.target import target_of
+    from ...hub_jobs.models import model_of
+    from .compute import Request
+    from .rehearsal import calibration_frames
+    from .rehearsal import emulate as rehearse
+    from .show import show
 
     demand_available()
     target = target_of(device)
@@ -165,14 +165,14 @@ def sensitivity(
     import shlex
     from typing import cast
 
-    from ..console import next_step, note
-    from ..data.folder import open_folder, select, spread
-    from ..data.images import write_png
-    from ..files import demand_writable, write_json
-    from ..hub_jobs.models import model_of
-    from ..hub_jobs.quantize.precision import Precision
-    from .emulate import calibration_frames
-    from .emulate_fit import Calibration
+    from ...console import next_step, note
+    from ...data.folder import open_folder, select, spread
+    from ...data.images import write_png
+    from ...files import demand_writable, write_json
+    from ...hub_jobs.models import model_of
+    from ...hub_jobs.quantize.precision import Precision
+    from .fit import Calibration
+    from .rehearsal import calibration_frames
     from .sensitivity import analyse
     from .sensitivity_show import draw, show
 
@@ -195,11 +195,11 @@ def sensitivity(
 
 
 def _say_if_trained_on(model: Path, frames: object) -> None:
-    from ..console import note
-    from ..data.folder import FrameFolder
-    from ..evaluate.kept import trained_on
-    from ..evaluate.numbers import count
-    from ..runs import Run, is_run
+    from ...console import note
+    from ...data.folder import FrameFolder
+    from ...evaluate.kept import trained_on
+    from ...evaluate.numbers import count
+    from ...runs import Run, is_run
 
     if isinstance(frames, FrameFolder) and is_run(model) and (seen := trained_on(Run(model), frames)):
         note(f"{model} was TRAINED on {seen} of these {count(len(frames), 'frame')}: this is no held-out score.")

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..console import track
-from ..data.folder import FrameFolder
-from ..evaluate.frame_score import FrameScore, mean_score
-from ..evaluate.journal import Journal
-from ..evaluate.official import OFFICIAL
-from ..evaluate.predictions import Source
-from ..evaluate.score import score_source
-from ..onnx_session import open_session
-from .emulate_frames import Array, Compute, Feed
+from ...console import track
+from ...data.folder import FrameFolder
+from ...evaluate.frame_score import FrameScore, mean_score
+from ...evaluate.journal import Journal
+from ...evaluate.official import OFFICIAL
+from ...evaluate.predictions import Source
+from ...evaluate.score import score_source
+from ...onnx_session import open_session
+from .frames import Array, Compute, Feed
 
 ONNX_RUNTIME, QDQ, EMULATOR = "ONNX Runtime", "ONNX Runtime QDQ", "HTP emulator"
 SHOWN = ("f_score", "abs_rel")

@@ -1,0 +1,1 @@
+"""What a model becomes on a phone's NPU: `lpcv emulate`, `lpcv sensitivity`."""
