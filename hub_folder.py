@@ -3,8 +3,11 @@
 runs/aihub/ledger.sqlite            every intention and every fact of a job
 runs/aihub/locks/                   one file for each thing that only one process may do at a time
 runs/aihub/stand-in/                everything of the stand-in service for rehearsals
+runs/aihub/jobs/ID/npu.json         what the NPU's compiler or emulator said of a rehearsal's job
 runs/aihub/jobs/ID/outputs.json     where the job's predictions are
 runs/aihub/predictions/KEY/         predictions; jobs with the same content share them
+runs/aihub/htp/                     what `lpcv emulate` compiled, emulated and scored: it grows, and may be removed at
+                                    any time
 """
 
 from __future__ import annotations
@@ -52,6 +55,11 @@ class HubFolder:
     @property
     def stand_in(self) -> Path:
         return self.root / "stand-in"
+
+    @property
+    def htp(self) -> Path:
+        """Kept by content so that nothing is computed twice: compiled models, emulated frames, their scores."""
+        return self.root / "htp"
 
     def job(self, job_id: str) -> Path:
         """The folder of one job. Raises InputError for what is no job's id, so it never leads outside `root`."""

@@ -13,7 +13,7 @@ from ..console import next_step, note, result
 from ..files import demand_writable, write_json
 from ..hub_folder import HubFolder
 from . import plan
-from .collect import collect
+from .collect import collect, npu_report
 from .collect import facts as origin
 from .desk import Desk, desk
 from .dispatch import dispatch
@@ -24,6 +24,7 @@ from .inference import filed
 from .options import How
 from .order import Order
 from .outcome import Outcome, Submitted, Succeeded, TimedOut, Unauthorised
+from .stand_in.settings import npu_version
 from .waiting import follow, without_waiting
 
 Orders = Callable[[Desk], Sequence[Order]]
@@ -62,7 +63,7 @@ def carry_out(
 def _ordered(desk: Desk, orders_of: Orders, how: How, show: Show | None, data: str, told: list[dict[str, Any]]) -> int:
     """The exit code; what came of each job goes to `told`."""
     if desk.connection.rehearsal:
-        note("A rehearsal: the stand-in computes on this CPU. Nothing of it says anything about a device.")
+        note(rehearsing(npu_version()))
     orders = orders_of(desk)
     plan.agree(desk, orders, how.again, how.yes)
     sent = [dispatch(desk, order, again=how.again) for order in orders]  # all on their way, then wait
@@ -81,6 +82,14 @@ def _ordered(desk: Desk, orders_of: Orders, how: How, show: Show | None, data: s
     return max(worst, exit_code([outcome for _, outcome in ended]))
 
 
+def rehearsing(npu: str | None) -> str:
+    """What a rehearsal's results are worth. npu: the version of Qualcomm's compiler, None where it takes no part"""
+    said = "A rehearsal: the stand-in computes on this CPU. Its times say nothing about a device."
+    if npu is None:
+        return f"{said} Nor does anything else of it."
+    return f"{said} Whether the model fits the NPU is the word of Qualcomm's compiler; a latency is estimated by it."
+
+
 def _taken(desk: Desk, record: Record, outcome: Outcome, show: Show | None) -> tuple[dict[str, Any], int]:
     """What a job that has succeeded gives, fetched and shown; facts for a machine, and an exit code."""
     record = desk.seen(record)
@@ -89,6 +98,8 @@ def _taken(desk: Desk, record: Record, outcome: Outcome, show: Show | None) -> t
         return told, 0
     path = collect(desk, record)
     told |= {"fetched": str(path)}
+    if record.intended["rehearsal"]:
+        told |= {"npu": npu_report(desk, record)}
     if show is None:
         result(f"{path}")
         return told, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .desk import Desk
 from .faults import UnavailableError
 from .frames import write_outputs
 from .history import Record
-from .stand_in.settings import EMULATOR
+from .stand_in.settings import EMULATOR, engine_said
 from .verdict import Profile
 
 MODEL, PROFILE, OUTPUTS = "model", "profile", "outputs"
@@ -26,7 +27,9 @@ def computed_by(record: Record) -> str:
     """Who computed a job's numbers, in words that nobody takes for a device where it was none."""
     device = record.intended["device"]
     if record.intended["rehearsal"]:
-        engine = EMULATOR if EMULATOR in record.hub_version else "this CPU"
+        # The emulator computes outputs and no times: a profile's numbers are this CPU's, whatever computed beside it.
+        emulated = record.type == "inference" and engine_said(record.hub_version) == EMULATOR
+        engine = EMULATOR if emulated else "this CPU"
         return f"{engine} (stand-in for {device or 'AI Hub'}), not a device"
     return f"{device} (AI Hub)" if device else "AI Hub"
 
@@ -41,7 +44,28 @@ def collect(desk: Desk, record: Record) -> Path:
     }[record.type]  # fmt: skip
     record = desk.seen(record)
     with desk.alone(f"fetch {record.key}"):
-        return fetch(desk, record)
+        path = fetch(desk, record)
+        if record.type != "profile" and (report := npu_report(desk, record)):  # a profile's estimate has a table
+            note(report["sentence"])
+        return path
+
+
+def npu_report(desk: Desk, record: Record) -> dict[str, Any] | None:
+    """What the NPU's compiler or emulator said of a rehearsal's job, `jobs/ID/npu.json`; fetched once.
+
+    {"sentence", and of a compile job "fits", "compiled", of a profile job "estimated", of emulated frames "versions"};
+    None where nothing was said: of a real job, a quantize job, or frames that this CPU computed.
+    """
+    computed_here = record.type == "inference" and engine_said(record.hub_version) is None
+    if not record.intended["rehearsal"] or record.type == "quantize" or computed_here:
+        return None
+    path = desk.folder.job(record.job_id or "") / "npu.json"
+    with contextlib.suppress(InputError):  # not there yet, or damaged
+        return read_json(path)
+    report = desk.hub.npu_report(record.job_id or "")
+    if report is not None:
+        write_json(path, report)
+    return report
 
 
 def target_model(desk: Desk, record: Record) -> Path:
@@ -52,8 +76,6 @@ def target_model(desk: Desk, record: Record) -> Path:
         _demand_no_page(path, record)
         desk.keep(record, MODEL, path)
         note(f"kept {path}")
-        if record.intended["rehearsal"] and (report := desk.hub.npu_report(record.job_id or "")):
-            note(report["sentence"])
     return path
 
 
@@ -73,7 +95,7 @@ def profile_file(desk: Desk, record: Record) -> Path:
             )
         told = {**facts(record), "client_version": client_version(), "profile": raw}
         if record.intended["rehearsal"]:
-            told[ESTIMATE] = desk.hub.npu_report(record.job_id or "")
+            told[ESTIMATE] = npu_report(desk, record)
         write_json(path, told)
         desk.keep(record, PROFILE, path)
         note(f"kept the raw profile: {path}")

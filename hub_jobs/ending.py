@@ -78,7 +78,7 @@ def at(hub: str | None) -> str:
 
 def next_of(record: Record, data: str = "DIR") -> str:
     """The next likely command for a job, by its type and state. data: the folder of frames"""
-    told, way = record.intended, at(record.reached_by)
+    told, way, data = record.intended, at(record.reached_by), shlex.quote(data)
     if record.job_id is None or record.state in (FAILED, GONE):
         again = " --again" if record.job_id else ""
         return {
@@ -93,5 +93,5 @@ def next_of(record: Record, data: str = "DIR") -> str:
         "compile": f"lpcv profile {record.job_id}{way}",
         "profile": f"lpcv infer {told.get('compile_job')} --data {data}{way}",
         "inference": f"lpcv score {record.job_id} --data {data}",
-        "quantize": f"lpcv compile {told.get('out', 'MODEL.onnx')} --device NAME{way}",
+        "quantize": f"lpcv compile {shlex.quote(told.get('out', 'MODEL.onnx'))} --device NAME{way}",
     }[record.type]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .connection import CONFIG_FOLDER, DEFAULT, Connection
+from .stand_in.settings import npu_version
 
 JobType = Literal["compile", "profile", "inference", "quantize"]
 InputSpec = dict[str, tuple[tuple[int, ...], str]]  # name -> shape, dtype
@@ -117,6 +118,8 @@ class Order:
         }
         if self.precision:
             content["precision"] = self.precision
+        elif connection.rehearsal:  # whether the NPU is asked, too, and which compiler answers for it
+            content["npu"] = npu_version()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def key(self, connection: Connection) -> str:

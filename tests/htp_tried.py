@@ -179,8 +179,9 @@ GATHERED = of("[misfit] output_0 = Gather(table, image)", shape=(4,), **INT64)
 HALVED = "a = Cast<to = 1>(image); output_0 = Mul(a, half)"
 
 TRIED = (
-    Tried("GridSample", "bicubic", BICUBIC, of('output_0 = GridSample<mode = "bilinear">(image, scattered)'), ITSELF),
-    Tried("GridSample", "bicubic", BICUBIC, of('output_0 = Resize<mode = "cubic">(image, , , n24)')),
+    Tried("GridSample", "mode (bi)?cubic", BICUBIC, of('output_0 = GridSample<mode = "bilinear">(image, scattered)'),
+          ITSELF),
+    Tried("GridSample", "mode (bi)?cubic", BICUBIC, of('output_0 = Resize<mode = "cubic">(image, , , n24)')),
     Tried("Resize", "anti-?alias", ANTIALIASED, of('output_0 = Resize<mode = "linear">(image, , , n8)'), ITSELF),
     Tried("Resize", "anti-?alias", ANTIALIASED, of('output_0 = Resize<mode = "cubic">(image, , , n8)'), ITSELF),
     Tried("Resize", "anti-?alias", ANTIALIASED,

@@ -447,9 +447,9 @@ REFERENCE = os.environ.get("LPCV_REFERENCE_DATA")
     [
         (lambda depth: depth, set()),
         (lambda depth: 0.2 / depth, {"depth direction"}),
-        (lambda depth: depth[:, ::-1], {"left-right"}),
-        (lambda depth: depth[::-1], {"up-down"}),
-        (lambda depth: depth[::-1, ::-1], {"left-right", "up-down"}),
+        pytest.param(lambda depth: depth[:, ::-1], {"left-right"}, marks=pytest.mark.slow),
+        pytest.param(lambda depth: depth[::-1], {"up-down"}, marks=pytest.mark.slow),
+        pytest.param(lambda depth: depth[::-1, ::-1], {"left-right", "up-down"}, marks=pytest.mark.slow),
     ],
 )
 def test_real_frames_tell_the_same(

@@ -12,31 +12,11 @@ import numpy as np
 import pytest
 import quantize_graphs as graphs
 from conftest import SmallSet
+from emulate_bench import S24, by_row, depth_model, no_estimate, words
 from htp_graphs import needs_emulator
 from lpcv import cli
 from lpcv.hub_jobs.htp import door, emulator
-from lpcv.hub_jobs.htp.outcome import OutOfTime
 from lpcv.submission.npu import frames
-from onnx import helper
-
-S24 = "Samsung Galaxy S24"
-
-
-def depth_model(path: Path) -> Path:
-    """image (1, 3, 12, 16) -> a smoothed mixture of its channels (1, 1, 12, 16); fits in every precision."""
-    node = helper.make_node
-    nodes = [
-        node("Mul", ["image", "small"], ["a"], name="scale"),
-        node("Conv", ["a", "w"], ["b"], name="smooth", pads=[1] * 4),
-        node("Relu", ["b"], ["c"], name="relu"),
-        node("Conv", ["c", "v"], ["output_0"], name="mix"),
-    ]
-    constants = {
-        "small": np.float32(1 / 255),
-        "w": np.abs(graphs.chance(4, 3, 3, 3)),
-        "v": np.full((1, 4, 1, 1), 0.1, np.float32),
-    }
-    return graphs.write(path, graphs.build(nodes, constants, [1, 1, 12, 16], fed=(1, 3, 12, 16)))
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +32,6 @@ def place(tmp_path_factory: pytest.TempPathFactory, small: SmallSet) -> Path:
 def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LPCV_HUB_FOLDER", str(place / "hub"))
     return place / "hub"
-
-
-def words(place: Path, *more: str, data: bool = True) -> list[str]:
-    given = ["--data", str(place / "data")] if data else []
-    return ["emulate", str(place / "model.onnx"), "--device", S24, *given, *more]
-
-
-def by_row(told: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
-    return {(row["precision"], row["computed_by"], len(row["frames"])): row for row in told["rows"]}
 
 
 def official(source: Path, data: Path, out: Path, *more: str) -> dict[str, Any]:
@@ -104,6 +75,10 @@ def test_all_precisions_in_one_command(place: Path, tmp_path: Path, capsys: pyte
     assert "Estimated latency in fp16" in said.out
     assert "estimated, not measured" in said.out
     assert "3 scored frames are among the calibration frames" in said.err
+    steps = [line for line in said.err.splitlines() if line.startswith("Step ")]
+    assert [line.split(":")[0] for line in steps] == [f"Step {index} of 10" for index in range(1, 11)]
+    assert steps[0] == f"Step 1 of 10: compiling in fp16 for the {S24}"
+    assert steps[-1] == f"Step 10 of 10: w8a8 on 2 frames by the emulator of the {S24}'s NPU"
     assert told["frames_both_scored_and_calibrated_with"] == ["0000", "0001", "0002"]
     assert (out / "model.w8a8.onnx").is_file()
     assert all(fit["fits"] and fit["context_bytes"] > 0 for fit in told["fits"])
@@ -114,6 +89,7 @@ def test_all_precisions_in_one_command(place: Path, tmp_path: Path, capsys: pyte
 def test_typed_again_nothing_is_emulated_twice(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    no_estimate(monkeypatch)
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     command = words(place, "--limit", "2", "--precision", "fp16", "--json")
     assert cli.run([*command, str(first)]) == 0
@@ -141,6 +117,7 @@ def test_typed_again_nothing_is_emulated_twice(
 def test_ctrl_c_keeps_what_is_done(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    no_estimate(monkeypatch)
     monkeypatch.setenv("LPCV_HUB_FOLDER", str(tmp_path / "hub"))
     asked: list[str] = []
     interrupt = True
@@ -150,7 +127,7 @@ def test_ctrl_c_keeps_what_is_done(
             if interrupt and asked:
                 raise KeyboardInterrupt
             asked.append(name)
-            yield from emulator.run(compiled, [(name, array)], limits)
+            yield name, array.mean(1, keepdims=True)
 
     monkeypatch.setattr(frames, "run", run)
     command = words(place, "--precision", "fp16")
@@ -159,23 +136,6 @@ def test_ctrl_c_keeps_what_is_done(
     interrupt = False
     assert cli.run(command) == 0
     assert asked == ["0000", "0001", "0002"]
-
-
-@needs_emulator
-def test_a_misfit_is_named_with_its_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "acos.onnx").write_bytes(htp_graphs.after_relu("Acos", "/net/Acos"))
-    facts = tmp_path / "r.json"
-    given = ["emulate", str(tmp_path / "acos.onnx"), "--device", S24, "--json", str(facts), "--precision", "fp16"]
-    assert cli.run(given) == 1
-    said, told = capsys.readouterr(), json.loads(facts.read_text())
-    (misfit,) = told["fits"][0]["misfits"]
-    assert (misfit["node"], misfit["op_type"]) == ("/net/Acos", "Acos")
-    assert misfit["remedy"]
-    assert not told["fits"][0]["fits"]
-    assert told["rows"] == []
-    assert "/net/Acos" in said.out
-    assert "NO" in said.out
-    assert "lpcv compile" not in said.err
 
 
 @needs_emulator
@@ -234,48 +194,6 @@ def test_limits_give_a_clear_row(
 
 
 @needs_emulator
-def test_an_emulator_that_ends_early_is_a_row_and_the_others_go_on(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("LPCV_HUB_FOLDER", str(tmp_path / "hub"))
-    calls: list[int] = []
-
-    def run(compiled: Any, inputs: Any, limits: Any) -> Iterator[Any]:
-        calls.append(1)
-        for name, array in inputs:
-            if len(calls) == 1 and name == "0001":
-                raise emulator.EmulationStopped(name, OutOfTime(7.0))
-            yield from emulator.run(compiled, [(name, array)], limits)
-
-    monkeypatch.setattr(frames, "run", run)
-    facts = tmp_path / "r.json"
-    assert cli.run(words(place, "--precision", "fp16", "--precision", "w8a8", "--json", str(facts))) == 1
-    rows = by_row(json.loads(facts.read_text()))
-    stopped, whole = rows["fp16", "HTP emulator", 3], rows["w8a8", "HTP emulator", 3]
-    assert "0001" in stopped["stopped"]
-    assert stopped["mean"] is None
-    assert whole["mean"]["f_score"] is not None
-    assert "not done after 7 s" in capsys.readouterr().err
-
-
-@needs_emulator
-def test_what_computes_something_else_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "m.onnx").write_bytes(htp_graphs.min_max())
-    facts = tmp_path / "r.json"
-    words = ["emulate", str(tmp_path / "m.onnx"), "--device", S24, "--precision", "fp16", "--limit", "1"]
-    assert cli.run([*words, "--json", str(facts)]) == 0
-    told = json.loads(facts.read_text())
-    assert told["warnings"] == []  # noise over the contract's range is no tiny range
-    assert told["warnings_ranges_measured_on"] == "noise 0"
-    pooled = [htp_graphs.node("AveragePool", ["image"], ["output_0"], "/net/Pool", kernel_shape=[3, 3], pads=[1] * 4)]
-    (tmp_path / "m.onnx").write_bytes(htp_graphs.content(pooled))
-    cli.run([*words, "--json", str(facts)])
-    told = json.loads(facts.read_text())
-    assert [one["node"] for one in told["warnings"]] == ["/net/Pool"]
-    assert "computes something else" in capsys.readouterr().out
-
-
-@needs_emulator
 @pytest.mark.slow
 def test_the_real_student(tiny_run: Path, scenes: Path, tmp_path: Path) -> None:
     facts = tmp_path / "r.json"
@@ -309,7 +227,7 @@ def test_a_quantized_model_is_refused(place: Path, tmp_path: Path, capsys: pytes
     source = graphs.write(tmp_path / "float.onnx", graphs.point())
     made = quantize(source, graphs.frames(2), "w8a8", tmp_path / "q.onnx").path
     assert cli.run(["emulate", str(made), "--device", S24]) == 2
-    assert "is quantized already" in capsys.readouterr().err
+    assert "is already quantized" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

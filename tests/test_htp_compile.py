@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -17,7 +19,8 @@ from lpcv.errors import InputError, MissingStepError, UnknownNameError
 from lpcv.hub_jobs.htp import compiler, door, process
 from lpcv.hub_jobs.htp.compiler import compile_model
 from lpcv.hub_jobs.htp.outcome import Compiled, Crashed, Limits, OutOfMemory, OutOfTime, Refused
-from lpcv.hub_jobs.htp.target import PRECISIONS, Target, target_of
+from lpcv.hub_jobs.htp.target import Target, target_of
+from lpcv.hub_jobs.precisions import PRECISIONS
 from onnx import TensorProto, helper
 
 FILES = {"context.onnx", "context_qnn.bin", "qnn_op_trace.json", "log.txt", "result.json"}
@@ -187,6 +190,54 @@ def test_a_damaged_record_is_no_result(tmp_path: Path, damage: str) -> None:
 
 
 @needs_emulator
+def test_what_cannot_be_read_for_now_is_not_damaged(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = compiled(compile_model(fitting(), S24, cache))
+    place = tmp_path / good.key
+    shutil.copytree(good.folder, place)
+
+    def exhausted(path: Path) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compiler, "sha256_file", exhausted)
+        with pytest.raises(InputError, match="Too many open files"):
+            compiler._kept(place, S24, good.key)
+        compiler._set_aside(place, S24, good.key)
+    assert [path.name for path in tmp_path.iterdir()] == [good.key]
+    assert compiler._kept(place, S24, good.key) == compiled(compile_model(fitting(), S24, tmp_path))
+
+
+@needs_emulator
+def test_what_another_process_has_mended_meanwhile_stays(cache: Path, tmp_path: Path) -> None:
+    good = compiled(compile_model(fitting(), S24, cache))
+    place = tmp_path / good.key
+    shutil.copytree(good.folder, place)
+    compiler._set_aside(place, S24, good.key)  # it was damaged when this process looked
+    assert {path.name for path in place.iterdir()} == FILES
+    compiler._set_aside(tmp_path / "gone", S24, "gone")
+    assert [path.name for path in tmp_path.iterdir()] == [good.key]
+
+
+@needs_emulator
+def test_a_damaged_folder_that_came_first_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = compiler._compile
+
+    def compile_slowly(*words: Any) -> Any:
+        outcome = real(*words)
+        place = tmp_path / words[6]
+        place.mkdir()
+        (place / "result.json").write_text("{}")
+        return outcome
+
+    monkeypatch.setattr(compiler, "_compile", compile_slowly)
+    result = compiled(compile_model(fitting(), S24, tmp_path))
+    assert {path.name for path in result.folder.iterdir()} == FILES
+    assert [path.name for path in tmp_path.iterdir()] == [result.key]
+
+
+@needs_emulator
 def test_two_at_once_leave_one_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(lambda _: compiled(compile_model(fitting(), S24, tmp_path)), range(2))
@@ -315,12 +366,19 @@ def test_killed_in_the_middle_nothing_half_is_kept(tmp_path: Path) -> None:
     asker.wait()
     while working_in(cache):
         time.sleep(0.01)
-    (leftover,) = cache.iterdir()
-    assert leftover.name.startswith(".")
+    assert not list(cache.glob("[!.]*"))
     result = compiled(compile_model(fitting(), S24, cache))
-    assert {path.name for path in cache.iterdir()} == {leftover.name, result.key}
-    os.utime(leftover, (0, 0))  # a day later it is swept away
-    compile_model(fitting(), target_of("Samsung Galaxy S25"), cache)
+    assert [path.name for path in cache.glob("[!.]*")] == [result.key]
+
+
+@needs_emulator
+def test_what_an_attempt_left_behind_goes_after_a_day(tmp_path: Path) -> None:
+    leftover = tmp_path / ".0123456789ab.x"
+    leftover.mkdir()
+    compile_model(fitting(), S24, tmp_path)
+    assert leftover.exists()
+    os.utime(leftover, (0, 0))
+    compile_model(fitting(), target_of("Samsung Galaxy S25"), tmp_path)
     assert not leftover.exists()
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from htp_graphs import S24, after_relu, content, fitting, needs_emulator, node
+from htp_graphs import S24, after_relu, content, fitting, needs_emulator, node, picture
 from lpcv.hub_jobs.htp.advice import ADVICE, advice_for
 from lpcv.hub_jobs.htp.compiler import compile_model
 from lpcv.hub_jobs.htp.fit import NO_ADVICE, Misfit, findings
-from lpcv.hub_jobs.htp.outcome import Compiled, Crashed, OutOfTime, Refused
+from lpcv.hub_jobs.htp.outcome import Compiled, Crashed, OutOfTime, Refused, Unsupported, counted
 from lpcv.hub_jobs.htp.traps import warnings
+from lpcv.hub_jobs.quantize.precision import Precision
+from lpcv.hub_jobs.quantize.quantizer import quantize
 from onnx import TensorProto
 
 HALF = np.array([1, 3, 8, 8])
@@ -76,6 +78,9 @@ def deformed() -> bytes:
 REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {  # model, in the reason, in the remedy
     "bicubic GridSample": (
         lambda: after_relu("GridSample", "/net/Misfit", grid(), mode="bicubic"), "bicubic", "bilinear",
+    ),
+    "cubic GridSample, as opset 20 calls it": (
+        lambda: after_relu("GridSample", "/net/Misfit", grid(), mode="cubic", opset=20), "mode cubic", "bilinear",
     ),
     "antialiased Resize": (
         lambda: after_relu(
@@ -150,6 +155,51 @@ def test_what_follows_from_a_refused_node_is_no_cause(cache: Path) -> None:
 
 
 @needs_emulator
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("odd Einsum", "w8a8"), ("Clip with tensor bounds", "w8a16"), ("bicubic GridSample", "w8a8"), ("Acos", "w8a8")],
+)
+def test_in_integers_too_the_cause_is_a_node_of_the_users_model(
+    cache: Path, tmp_path: Path, name: str, precision: Precision
+) -> None:
+    """The compiler refuses the operator together with the DequantizeLinear and QuantizeLinear around it."""
+    build, reason, remedy = REFUSED[name]
+    source = tmp_path / "model.onnx"
+    source.write_bytes(build())
+    frames = {str(seed): np.abs(picture(seed) / 3) for seed in range(2)}
+    made = quantize(source, frames, precision, tmp_path / "quantized.onnx", samples=2).path
+    result = compile_model(made, S24, cache)
+    (misfit,) = findings(made, result)
+    assert misfit.node == "/net/Misfit"
+    assert reason in misfit.reason
+    assert remedy in misfit.remedy
+    assert result.sentence == f"This node does not fit the NPU of the {S24.device}: /net/Misfit ({misfit.op_type})."
+
+
+def test_only_what_a_refused_operator_explains_is_left_out() -> None:
+    """Another reason, or one that says nothing and another place, may be a cause of its own."""
+    ends = {"s": np.float32(1), "z": np.uint8(0)}
+    nodes = [
+        node("QuantizeLinear", ["image", "s", "z"], ["a"], "/far/Q"),
+        node("DequantizeLinear", ["a", "s", "z"], ["b"], "/far/DQ"),
+        node("Relu", ["b"], ["c"], "/net/Relu"),
+        node("QuantizeLinear", ["c", "s", "z"], ["d"], "/near/Q"),
+        node("DequantizeLinear", ["d", "s", "z"], ["e"], "/near/DQ"),
+        node("Transpose", ["e"], ["output_0"], "/net/Transpose", perm=[0, 1, 2, 3]),
+    ]
+
+    def left(reason: str, other: str) -> list[str]:
+        names = ["/far/Q", "/near/DQ", "/near/DQ/duplicated"]
+        refused = [Unsupported(name, "DequantizeLinear" if "DQ" in name else "QuantizeLinear", other) for name in names]
+        unsupported = (*refused, Unsupported("/net/Transpose", "Transpose", reason))
+        return [one.node for one in findings(content(nodes, ends), Refused(S24, "", unsupported))]
+
+    assert left("It has six legs.", "It has six legs.") == ["/net/Transpose"]
+    assert left("Failed to add node.", "Failed to add node.") == ["/far/Q", "/net/Transpose"]
+    assert left("It has six legs.", "Another.") == ["/far/Q", "/near/DQ", "/net/Transpose", "/near/DQ/duplicated"]
+
+
+@needs_emulator
 def test_nameless_nodes_get_a_name(cache: Path) -> None:
     model = content([node("Relu", ["image"], ["a"]), node("Acos", ["a"], ["output_0"])])
     (misfit,) = findings(model, compile_model(model, S24, cache))
@@ -183,6 +233,11 @@ def test_an_int64_output_hides_no_refusal(cache: Path) -> None:
     model = content([where], out_shape=None, out_kind=TensorProto.INT64)
     found = findings(model, compile_model(model, S24, cache))
     assert [(one.node, one.on_hub_only) for one in found] == [("/net/where", True), ("/net/where", False)]
+
+
+def test_numbers_and_their_nouns() -> None:
+    assert [counted(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert counted(2, "batch", "es") == "2 batches"
 
 
 def test_what_nobody_has_tried_has_no_advice() -> None:

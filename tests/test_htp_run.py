@@ -119,7 +119,7 @@ def test_an_emulator_that_ends_early_keeps_what_is_done(
         "    def __iter__(self):\n"
         "        lines = iter(sys.__stdin__)\n"
         "        yield next(lines)\n        next(lines)\n        os.abort()\n"
-        "sys.stdin = Second()\nchild.main(Path(sys.argv[1]), int(sys.argv[2]))\n"
+        "sys.stdin = Second()\nchild.main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))\n"
     )
     (tmp_path / "crashing.py").write_text(program)
     monkeypatch.setattr(process, "CHILD", "crashing")

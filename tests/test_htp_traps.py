@@ -13,9 +13,10 @@ from htp_graphs import S24, after_relu, content, fitting, graph, min_max, needs_
 from lpcv.errors import InputError
 from lpcv.hub_jobs.htp.compiler import compile_model
 from lpcv.hub_jobs.htp.emulator import EmulationStopped, run, run_all
+from lpcv.hub_jobs.htp.nearest import emulated_rows, nearest_rows
 from lpcv.hub_jobs.htp.outcome import Compiled, Crashed
 from lpcv.hub_jobs.htp.ranges import value_ranges
-from lpcv.hub_jobs.htp.traps import emulated_rows, nearest_rows, warnings
+from lpcv.hub_jobs.htp.traps import warnings
 from lpcv.onnx_session import open_session
 from onnx import TensorProto
 
@@ -172,6 +173,41 @@ def test_values_beyond_half_precision() -> None:
     assert warnings(largest) == []
     mask = content([node("Clip", ["image", "", "k"], ["output_0"])], {"k": np.float32(3.4e38)})
     assert warnings(mask) == []  # a bound is no value
+
+
+@needs_emulator
+@pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_a_constant_that_is_no_number_is_warned_of_and_really_becomes_one(cache: Path, value: float, what: str) -> None:
+    nodes = [node("Relu", ["image"], ["a"], "r"), node("Add", ["a", "k"], ["output_0"], "/net/Add")]
+    model = content(nodes, {"k": np.float32(value)})
+    for half_precision in (True, False):
+        (found,) = warnings(model, half_precision=half_precision)
+        assert (found.node, f"'k' holds {what}" in found.reason) == ("/net/Add", True)
+    (found,) = warnings(model, value_ranges(model, {"image": picture()}))  # told once, not of its value again
+    assert "'k' holds" in found.reason
+    result = compile_model(model, S24, cache)
+    assert isinstance(result, Compiled)
+    ((_, emulated),) = run(result, [("frame", picture())])
+    assert not np.isfinite(on_cpu(model, picture())).any()
+    assert np.isfinite(emulated).all()  # if this fails, the emulator has been mended
+
+
+def test_a_value_that_is_no_number_is_told_where_it_begins() -> None:
+    nodes = [
+        node("Log", ["image"], ["a"], "/net/Log"),  # of negative numbers
+        node("Relu", ["a"], ["b"], "/net/Relu"),
+        node("Mul", ["b", "b"], ["output_0"], "/net/Mul"),
+    ]
+    ranges = {"image": (-1.0, 2.0), "a": (np.nan, np.nan), "b": (np.nan, np.nan), "output_0": (np.nan, np.nan)}
+    (found,) = warnings(content(nodes), ranges)
+    assert (found.node, "'a' is infinite or NaN" in found.reason) == ("/net/Log", True)
+    (found,) = warnings(content(nodes), {**ranges, "a": (-np.inf, 1.0)})
+    assert found.node == "/net/Log"
+    constants = {"k": np.float32(-np.inf), "c": np.ones(16, bool)}
+    masked = content([node("Where", ["c", "k", "image"], ["output_0"])], constants)
+    assert (
+        warnings(masked, {"image": (0.0, 1.0), "output_0": (-np.inf, 1.0)}) == []
+    )  # as attention is masked, and computed right
 
 
 def test_value_ranges_are_those_of_the_values(tmp_path: Path) -> None:

@@ -16,10 +16,7 @@ from lpcv.hub_jobs.htp.compiler import compile_model
 from lpcv.hub_jobs.htp.emulator import run
 from lpcv.hub_jobs.htp.outcome import Compiled
 from lpcv.hub_jobs.htp.traps import warnings
-from lpcv.submission.export import to_onnx
 from lpcv.submission.npu.form import keep_activations_apart
-from lpcv.submission.wrapper import WrappedModel
-from lpcv.train.small_teacher import DepthAnything
 from onnx import ModelProto
 
 SHAPE = (1, 32, 24, 32)
@@ -66,13 +63,12 @@ def test_twice_is_once_and_other_graphs_stay_as_they_are() -> None:
         assert settled.SerializeToString(deterministic=True) == before
 
 
-def test_every_exported_network_has_the_form(tiny_run: Path) -> None:
-    teacher = WrappedModel(DepthAnything((56, 42), hidden=16), (56, 42)).eval()  # its metric head ends in a sigmoid
-    for content in ((tiny_run / "model.onnx").read_bytes(), to_onnx(teacher, {})):
-        made = {name: one for one in onnx.load_from_string(content).graph.node for name in one.output}
-        sigmoids = [one for one in made.values() if one.op_type == "Sigmoid"]
-        assert [made[one.input[0]].op_type for one in sigmoids] == ["Clip"]
-        assert not [one for one in warnings(content) if one.op_type in ("Sigmoid", "Tanh")]
+def test_an_exported_run_has_the_form(tiny_run: Path) -> None:
+    content = (tiny_run / "model.onnx").read_bytes()
+    made = {name: one for one in onnx.load_from_string(content).graph.node for name in one.output}
+    sigmoids = [one for one in made.values() if one.op_type == "Sigmoid"]
+    assert [made[one.input[0]].op_type for one in sigmoids] == ["Clip"]
+    assert not [one for one in warnings(content) if one.op_type in ("Sigmoid", "Tanh")]
 
 
 def emulated(model: bytes, image: np.ndarray, cache: Path) -> np.ndarray:

@@ -10,6 +10,8 @@ import pytest
 import quantize_graphs as graphs
 from lpcv import cli
 from lpcv.files import sha256_file
+from lpcv.hub_jobs.ending import next_of
+from lpcv.hub_jobs.history import Record
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def test_quantizes_beside_the_model(model: Path, small_frames: Path, capsys: pyt
     told = capsys.readouterr()
     assert sha256_file(made) in told.out.replace("\n", "")
     assert "2 frames, seed 4" in told.out
-    assert f"lpcv score {made} --data {small_frames}" in told.err
+    assert f"Next: lpcv score {made} --data DIR" in told.err  # what it was calibrated with is no test set
     assert "calibrating: 2 done" in told.err
     row = json.loads(facts.read_text())
     assert row["sha256"] == sha256_file(made)
@@ -52,7 +54,7 @@ def test_typed_again_gives_the_same_file(model: Path, small_frames: Path) -> Non
     ("changed", "code", "said"),
     [
         ({"--precision": "w4a4"}, 2, "w4a4"),
-        ({"--on": "hub"}, 2, "hub"),
+        ({"--on": "hub"}, 2, "but what is sent to AI Hub is"),
         ({"--data": "nowhere"}, 2, "is not a folder"),
         ({"--out": "model.onnx"}, 2, "is the float model itself"),
         ({"--out": "data"}, 2, "is a folder"),
@@ -99,3 +101,27 @@ def test_a_run_is_quantized_into_its_folder(model: Path, small_frames: Path) -> 
     run.demand_fresh(session_metadata(open_session(made, optimised=False)))
     (run.best / "model.safetensors").write_bytes(b"others")
     assert cli.run(words) == 2
+
+
+def test_the_proposed_command_can_be_pasted(small_frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = small_frames.parent / "my runs"
+    folder.mkdir()
+    model = graphs.write(folder / "model.onnx", graphs.student())
+    words = ["quantize", str(model), "--data", str(small_frames), "--precision", "w8a8", "--samples", "1"]
+    assert cli.run(words) == 0
+    assert f"Next: lpcv score '{folder}/model.w8a8.onnx' --data DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "wanted"),
+    [
+        ("quantize", "SUCCESS", "lpcv compile 'my runs/q.onnx' --device NAME"),
+        ("profile", "SUCCESS", "lpcv infer j1 --data 'my frames'"),
+        ("inference", "SUCCESS", "lpcv score j2 --data 'my frames'"),
+        ("inference", "FAILED", "lpcv infer j1 --data 'my frames' --again"),
+    ],
+)
+def test_so_can_the_one_after_a_job(kind: str, state: str, wanted: str) -> None:
+    intended = {"type": kind, "out": "my runs/q.onnx", "compile_job": "j1", "device": "", "reached_by": None}
+    record = Record("hub", "key", intended, "2026-10-01", job_id="j2", state=state)
+    assert next_of(record, "my frames") == wanted

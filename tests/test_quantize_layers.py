@@ -17,7 +17,7 @@ from lpcv.hub_jobs.quantize.calibration import Calibrated, calibrate
 from lpcv.hub_jobs.quantize.layers import layers
 from lpcv.hub_jobs.quantize.prepare import Prepared, prepare
 from lpcv.hub_jobs.quantize.quantizer import assemble
-from lpcv.hub_jobs.quantize.variants import each_alone, each_kept_in_16_bits, kept_in_16_bits
+from lpcv.hub_jobs.quantize.variants import alone, kept_in_16_bits
 from lpcv.onnx_session import open_session
 from onnx import ModelProto, TensorProto, helper
 
@@ -93,7 +93,8 @@ def test_a_layer_alone_leaves_the_rest_in_float(calibrated: Calibrated) -> None:
     exact = output(calibrated.prepared.model)
     everything = np.abs(output(assemble(calibrated, "w8a8")) - exact).mean()
     costs = {}
-    for layer, model in each_alone(calibrated, layers(calibrated.prepared), "w8a8"):
+    for layer in layers(calibrated.prepared):
+        model = alone(calibrated, layer, "w8a8")
         stored = {tensor.name: tensor.data_type for tensor in onnx.load_from_string(model).graph.initializer}
         assert sum(kind == TensorProto.INT8 for name, kind in stored.items() if name.endswith("_quantized")) == (
             1 if layer.weights else 0
@@ -116,7 +117,8 @@ def test_the_parts_make_the_whole(calibrated: Calibrated) -> None:
 def test_a_layer_kept_in_16_bits_is_read_in_16_bits_and_no_other_is(calibrated: Calibrated) -> None:
     eight = bits(assemble(calibrated, "w8a8"))
     assert set(eight.values()) == {8}
-    for layer, model in each_kept_in_16_bits(calibrated, layers(calibrated.prepared)):
+    for layer in layers(calibrated.prepared):
+        model = kept_in_16_bits(calibrated, layer)
         weighted = [16, 8, 32, 16] if layer.weights else None
         inputs = {"add": 2, "sub": 2, "gain": 2}.get(layer.name, 1)
         if len(layer.nodes) == 1:
@@ -130,7 +132,8 @@ def test_16_bits_are_not_rounded_away(calibrated: Calibrated) -> None:
     """Given in 16 bits to those who read 8, they would change nothing: the model must be another one, and nearer."""
     exact, eight = output(calibrated.prepared.model), output(assemble(calibrated, "w8a8"))
     nearer = 0
-    for layer, model in each_kept_in_16_bits(calibrated, layers(calibrated.prepared)):
+    for layer in layers(calibrated.prepared):
+        model = kept_in_16_bits(calibrated, layer)
         kept = output(model)
         assert not np.array_equal(kept, eight), layer
         nearer += np.abs(kept - exact).mean() < np.abs(eight - exact).mean()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import quantize_graphs as graphs
 from conftest import SmallSet
@@ -25,7 +26,7 @@ from lpcv.hub_jobs.quantize.variants import alone, kept_in_16_bits
 from lpcv.onnx_session import open_session
 from lpcv.submission.npu import sensitivity, sensitivity_show
 from lpcv.submission.npu.sensitivity import LayerCost, Sensitivity
-from onnx import helper
+from onnx import helper, numpy_helper
 
 NAMES = tuple(f"{index:04}" for index in range(8))
 Facts = dict[str, Any]
@@ -112,7 +113,9 @@ def test_the_weak_layer_is_found_and_its_numbers_are_right(
     assert lift["cost"]["mean"] == pytest.approx(mean)
     everything = quantize(place / "model.onnx", frames, "w8a8", tmp_path / "w8a8.onnx").path
     assert told["f_score_quantized"] == f_scores(everything, place / "data", optimised=False)
-    assert f"The worst when alone quantized: {worst['layer']}" in said.out
+    costing = [row for row in rows if row["cost"]["mean"] > 1e-9]
+    assert len(costing) == 2
+    assert f"Of the 5 scored when alone quantized, 2 cost something: {worst['layer']} (" in said.out
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -167,6 +170,27 @@ def test_ctrl_c_keeps_what_is_scored(
     assert len(scored) == 2 + 2 * 3
 
 
+def test_weights_in_another_file_count_and_are_found(place: Path, tmp_path: Path) -> None:
+    """The graph's file is the same whatever lies in the other: scores must not be taken from one for another."""
+    told = {}
+    for name, bias in (("first", 0.1), ("second", 9.0)):
+        model = onnx.load(str(place / "model.onnx"))
+        for tensor in model.graph.initializer:
+            if tensor.name == "bias":
+                tensor.CopyFrom(numpy_helper.from_array(np.array([bias], np.float32), "bias"))
+        path = tmp_path / name / "model.onnx"
+        path.parent.mkdir()
+        onnx.save(model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+        facts = tmp_path / f"{name}.json"
+        more = ["--layers", "1", "--limit", "2", "--json", str(facts)]
+        assert cli.run(["sensitivity", str(path), "--data", str(place / "data"), *more]) == 0
+        told[name] = json.loads(facts.read_text())
+        wanted = f_scores(path, place / "data", optimised=True)
+        assert told[name]["f_score_float"] == {frame: wanted[frame] for frame in ("0000", "0007")}
+    assert (tmp_path / "first/model.onnx").read_bytes() == (tmp_path / "second/model.onnx").read_bytes()
+    assert told["first"]["f_score_float"] != told["second"]["f_score_float"]
+
+
 def test_w8a16_has_nothing_to_keep_in_16_bits(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     facts = tmp_path / "s.json"
     assert cli.run(words(place, facts, "--precision", "w8a16", "--layers", "2", "--limit", "2")) == 0
@@ -203,29 +227,47 @@ def test_frames_without_truth_are_refused(
     assert "has no confidence for 3 of 3 frames" in capsys.readouterr().err
 
 
-def made_up(frames: Path, costs: list[tuple[str, Difference | None]]) -> Sensitivity:
+def made_up(frames: Path, costs: list[tuple[str, Difference | None]], unscored: int = 0) -> Sensitivity:
     folder = open_folder(frames)
     prepared = prepare(weak_model(frames.parent / "m.onnx"), sixteen_bits=False)
     rows = tuple(LayerCost(Layer(name, "Conv", (name,), 9), 0.1, cost=cost) for name, cost in costs)
     calibrated = calibrate(prepared, folder, samples=2, seed=0)
-    return Sensitivity(frames, "w8a8", folder, calibrated, {"0000": 50.0}, {"0000": 40.0}, rows, ())
+    rest = tuple(LayerCost(Layer(f"other {index}", "Conv", (), 9), 0.01) for index in range(unscored))
+    return Sensitivity(
+        prepared.source, "w8a8", folder, calibrated, {"0000": 50.0}, {"0000": 40.0}, rows, rest
+    )  # fmt: skip
 
 
-def test_the_picture_names_the_three_worst(small_frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    costs: list[tuple[str, Difference | None]] = [
-        ("head", None), ("neck", Difference(8.0, 6.0, 9.0, 8)), ("stem", Difference(2.0, -1.0, 4.0, 8)),
-        ("tail", Difference(-1.0, -2.0, 0.5, 8)),
-    ]  # fmt: skip
-    found = made_up(small_frames, costs)
-    written: list[str] = []
+def cost(mean: float, low: float, high: float) -> Difference:
+    return Difference(mean, low, high, 8)
+
+
+FOUR: list[tuple[str, Difference | None]] = [
+    ("head", None), ("neck", cost(8, 6, 9)), ("stem", cost(2, -1, 4)), ("tail", cost(-1, -2, 0.5)),
+]  # fmt: skip
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written into a picture."""
+    found: list[str] = []
     real = sensitivity_show._write
 
     def noting(canvas: Any, text: str, *more: Any) -> None:
-        written.append(text)
+        found.append(text)
         real(canvas, text, *more)
 
     monkeypatch.setattr(sensitivity_show, "_write", noting)
+    return found
+
+
+def test_the_picture_names_the_three_worst(small_frames: Path, written: list[str]) -> None:
+    found = made_up(small_frames, FOUR, unscored=7)
     picture = sensitivity_show.draw(found)
+    assert written[0].startswith("What w8a8 costs, layer by layer: ")
+    assert written[0].endswith("m.onnx")
+    assert written[1] == "f_score (of 100) on 3 frames of data; 4 of 11 layers scored"
+    assert written[2] == "The three that cost most of the 4 scored:"
     assert "1. head: a frame has no score" in written
     assert "2. neck: 8.00 [6.00, 9.00]" in written
     assert "3. stem: 2.00 [-1.00, 4.00], not told from 0" in written
@@ -236,3 +278,34 @@ def test_the_picture_names_the_three_worst(small_frames: Path, monkeypatch: pyte
     assert pixels[0] == 0
     assert pixels[1] > 3 * pixels[2] > 0
     assert "not told from 0" in sensitivity_show.worst_line(found)
+
+
+def test_a_long_path_keeps_its_end_and_its_place(small_frames: Path, written: list[str]) -> None:
+    found = replace(made_up(small_frames, FOUR), model=Path("/somewhere" * 20) / "runs/mine/model.onnx")
+    sensitivity_show.draw(found)
+    assert written[0].endswith("runs/mine/model.onnx")
+    assert sensitivity_show._width(written[0], sensitivity_show.LARGE) < 900
+
+
+@pytest.mark.parametrize(
+    ("costs", "said"),
+    [
+        (FOUR[1:], "Of the 3 scored when alone quantized, 2 cost something: neck (8.00 [6.00, 9.00]), stem (2.00 "),
+        (FOUR[1:2], "Of the 1 scored when alone quantized, 1 costs something: neck"),
+        (FOUR[3:], "Of the 1 scored when alone quantized, none costs anything."),
+        ([("a", cost(1e-12, 0, 0))], "none costs anything."),
+    ],
+)
+def test_what_gains_is_not_among_the_worst(
+    costs: list[tuple[str, Difference | None]], said: str, small_frames: Path, written: list[str]
+) -> None:
+    found = made_up(small_frames, costs)
+    assert said in sensitivity_show.worst_line(found)
+    assert "tail" not in sensitivity_show.worst_line(found)
+    sensitivity_show.draw(found)
+    assert not any(text.startswith(("1. tail", "2. tail", "3.")) for text in written)
+
+
+def test_without_a_score_of_the_float_model_no_cost_is_known(small_frames: Path) -> None:
+    found = replace(made_up(small_frames, FOUR[:1]), exact={"0000": None})
+    assert sensitivity_show.worst_line(found) == "A frame has no score in float, so no layer's cost is known."

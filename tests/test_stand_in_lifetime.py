@@ -19,6 +19,7 @@ import pytest
 import qai_hub
 from hub_fixtures import S24, Served, offline, small_model
 from lpcv.errors import InputError, MissingStepError, UnreachableError
+from lpcv.files import write_json
 from lpcv.hub_jobs.stand_in.identity import claimed, identity_of, last_seen, write_access
 from lpcv.hub_jobs.stand_in.on_demand import running
 from lpcv.hub_jobs.stand_in.serve import listening, serve
@@ -99,10 +100,14 @@ def test_killed_with_its_job_it_goes_on_at_the_next_start(tmp_path: Path, model:
     database.close()
 
 
-def test_a_jobs_process_ends_with_the_server() -> None:
+def test_a_jobs_process_ends_with_the_server(tmp_path: Path) -> None:
     """Its standard input closes when the server is gone, however that went."""
-    program = "from lpcv.hub_jobs.stand_in.work import _end_with_the_server as wait; wait()"
-    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
+    write_json(tmp_path / "order.json", {"memory_bytes": 2**40, "kind": "slow", "name": "x", "device": S24})
+    program = (
+        "import sys, time; from pathlib import Path; from lpcv.hub_jobs.stand_in import work\n"
+        "work._result = lambda *_: time.sleep(600); work.main(Path(sys.argv[1]))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(60) == 3

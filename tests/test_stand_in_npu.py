@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,9 +18,12 @@ from hub_bench import QUICK, Bench, Clock, compiling
 from hub_faults import Faults
 from hub_fixtures import S24, Served, offline
 from lpcv.contract import CURRENT as CONTRACT
+from lpcv.hub_jobs.client import HubClient
+from lpcv.hub_jobs.collect import computed_by
+from lpcv.hub_jobs.history import Record
 from lpcv.hub_jobs.stand_in import npu
 from lpcv.hub_jobs.stand_in.options import OptionsError, compile_options, engine_of, run_options
-from lpcv.hub_jobs.stand_in.settings import Settings
+from lpcv.hub_jobs.stand_in.settings import EMULATOR, Settings, engine_said, ran_on
 from lpcv.hub_jobs.stand_in.speaking import JobError
 from onnx import TensorProto, helper
 
@@ -76,9 +80,49 @@ def test_a_misfit_fails_with_its_node_and_what_to_use_instead(bench: Bench) -> N
     assert ended.code == 1
     said = " ".join(ended.out.split())
     assert "1 node of the model cannot run on the NPU of the Samsung Galaxy S24. /net/Acos_7 (Acos):" in said
-    assert "Write pi/2 - Atan(x / Sqrt(1 - x * x))" in said
+    assert "Write pi/2 - 2 * Atan(x / (1 + Sqrt(1 - x * x)))" in said
     assert "The message is not one that lpcv knows" not in ended.said
     assert "the real service fails in words of its own" in " ".join(ended.err.split())
+
+
+@needs_emulator
+def test_what_was_compiled_without_the_npu_never_passes_for_what_fits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time the same command is typed it says what is known of the NPU, and with the NPU it is another job."""
+    command = compiling(written(bench.root / "m.onnx", after_relu("Acos", "/net/Acos_9")))
+    told = bench.root / "told.json"
+    with monkeypatch.context() as off:
+        off.setenv("LPCV_STAND_IN_NPU", "off")
+        off.setattr(bench.served.hub.worker, "_settings", dataclasses.replace(QUICK, npu=False))
+        for _ in range(2):
+            ended = bench.type(*command, "--json", told)
+            assert ended.code == 0, ended.said
+            assert "nobody knows whether it fits: The NPU's compiler is switched off" in ended.err
+            assert "Nor does anything else of it" in ended.err
+            report = json.loads(told.read_text())["npu"]
+            assert (report["fits"], "nobody knows" in report["sentence"]) == (None, True)
+    assert bench.jobs == 1
+    ended = bench.type(*command)
+    assert (ended.code, bench.jobs) == (1, 2)
+    assert "/net/Acos_9 (Acos)" in ended.out
+
+
+@needs_emulator
+def test_what_fits_is_said_each_time_and_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = compiling(written(bench.root / "m.onnx", fitting()))
+    told = bench.root / "told.json"
+    for turn in range(2):
+        if turn:
+            monkeypatch.setattr(HubClient, "npu_report", None)  # it is not asked for again
+        ended = bench.type(*command, "--json", told)
+        assert ended.code == 0, ended.said
+        assert ("used again" in ended.err) == bool(turn)
+        assert "Whether the model fits the NPU is the word of Qualcomm's compiler" in ended.err
+        assert ended.err.count("Every node fits the NPU of the Samsung Galaxy S24: 4 operations.") == 1
+        facts = json.loads(told.read_text())
+        assert facts["npu"]["fits"] is True
+        assert json.loads((bench.folder.job(facts["job_id"]) / "npu.json").read_text()) == facts["npu"]
 
 
 @needs_emulator
@@ -248,6 +292,23 @@ def test_doctor_names_the_emulator(there: bool, bench: Bench, monkeypatch: pytes
     (finding,) = (one for one in json.loads(told.read_text()) if one["what"] == "NPU emulator")
     assert finding["state"] == ("ok" if there else "note")
     assert there or "cannot say whether a model fits the NPU" in finding["remedy"]
+
+
+@pytest.mark.parametrize("profiling", [True, False])
+def test_times_are_never_called_the_emulators(profiling: bool) -> None:
+    """A profile job with frames and --compute_unit npu has emulated outputs, and this CPU's times."""
+    engine = engine_of("--compute_unit npu", profiling=profiling, with_data=True)
+    intended = {"type": "profile" if profiling else "inference", "device": S24, "rehearsal": True}
+    record = Record("stand-in:x", "key", intended, "now", hub_version=ran_on(S24, engine))
+    by = "this CPU" if profiling else "the NPU's emulator"
+    assert computed_by(record) == f"{by} (stand-in for {S24}), not a device"
+    assert computed_by(dataclasses.replace(record, hub_version=ran_on(S24))).startswith("this CPU")
+
+
+def test_the_engine_is_read_as_it_is_said() -> None:
+    for engine in (None, EMULATOR, "another"):
+        assert engine_said(ran_on(S24, engine)) == engine
+    assert engine_said("AI Hub aihub-2026.11") is None
 
 
 @pytest.mark.parametrize(("value", "npu_is_used"), [("off", False), ("on", True), (None, True)])

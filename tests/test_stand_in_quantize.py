@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from hub_bench import Bench, Ended, bench_at, shared_stand_in, told
 from hub_faults import Faults
 from hub_fixtures import S24, Served, small_model
 from lpcv.contract import CURRENT as CONTRACT
-from lpcv.errors import InputError
 from lpcv.files import sha256_file
 from lpcv.hub_jobs.client import HubClient
 from lpcv.hub_jobs.connection import Connection
@@ -92,7 +90,9 @@ def jobs_model(job: Any, folder: Path) -> Path:
     return made[0]
 
 
-@pytest.mark.parametrize(("activations", "precision"), [(INT8, "w8a8"), (INT16, "w8a16")])
+@pytest.mark.parametrize(
+    ("activations", "precision"), [(INT8, "w8a8"), pytest.param(INT16, "w8a16", marks=pytest.mark.slow)]
+)
 def test_the_unmodified_client_gets_what_local_quantizing_makes(
     place: tuple[Served, Faults], tmp_path: Path, activations: QuantizeDtype, precision: Any
 ) -> None:
@@ -230,23 +230,6 @@ def test_precision_is_part_of_the_order_and_leaves_other_orders_as_they_were() -
     # an order of an earlier version keeps its key, or its job would be submitted again
     compiling = Order("compile", "mine", model, S24, "--target_runtime tflite")
     assert compiling.base(where) == "5dd121060ba0073bebe47fd1ebefc44948dfb496057bbc0123df825e3bc5c92a"
-
-
-def test_an_archive_of_the_service_is_unpacked_weights_first(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "job.onnx.zip", "w") as archive:
-        archive.writestr("job.onnx/model.onnx", b"graph")
-        archive.writestr("job.onnx/model.data", b"weights")
-    files = unpack(tmp_path / "job.onnx.zip", tmp_path / "out" / "mine.onnx")
-    assert [file.name for file in files] == ["mine.onnx", "model.data"]
-    assert [file.read_bytes() for file in files] == [b"graph", b"weights"]
-    (tmp_path / "plain.onnx").write_bytes(b"graph alone")
-    assert unpack(tmp_path / "plain.onnx", tmp_path / "b.onnx") == [tmp_path / "b.onnx"]
-    assert (tmp_path / "b.onnx").read_bytes() == b"graph alone"
-    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
-        archive.writestr("readme", b"")
-    with pytest.raises(InputError, match=r"holds readme, not one \.onnx file"):
-        unpack(tmp_path / "none.zip", tmp_path / "c.onnx")
-    assert not (tmp_path / "c.onnx").exists()
 
 
 def test_a_lost_answer_is_not_a_second_quantize_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,11 @@ def advice_for(op_type: str, reason: str) -> Advice | None:
 
 ADVICE = (
     # Operators that fit in one form and not in another
-    Advice("GridSample", "bicubic", "Sample with mode='bilinear', which fits, or resize with Resize mode cubic."),
+    Advice(
+        "GridSample",
+        "mode (bi)?cubic",  # its name up to opset 19, and from 20 on
+        "Sample with mode='bilinear', which fits, or resize with Resize mode cubic.",
+    ),
     Advice(
         "Resize",
         "anti-?alias",

@@ -1,7 +1,8 @@
 """The child process: the only place where Qualcomm's library is loaded, and where it may crash.
 
-`python -m lpcv.hub_jobs.htp.child FOLDER FD` reads FOLDER/order.json, works in FOLDER and answers in JSON lines on the
-file descriptor. Orders: "compile" and "estimate" (model.onnx -> files and one answer) and "run" (a compiled context;
+`python -m lpcv.hub_jobs.htp.child FOLDER REPORTS PARENT` reads FOLDER/order.json, works in FOLDER and answers in JSON
+lines on the file descriptor REPORTS. Where PARENT, a pipe's reading end, closes, its parent is gone: it removes FOLDER
+and ends. Orders: "compile" and "estimate" (model.onnx -> files and one answer) and "run" (a compiled context;
 then for each name on standard input NAME.in.npz -> NAME.out.npz, and an answer when that is written).
 Source of the calls and options: onnxruntime-qnn 2.7.0 as tried; the option names are the execution provider's own.
 """
@@ -9,14 +10,15 @@ Source of the calls and options: onnxruntime-qnn 2.7.0 as tried; the option name
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ...files import read_json, replacing
+from ..children import end_with_the_parent
 
 MODEL, CONTEXT, PROFILE = "model.onnx", "context.onnx", "profile.csv"
 DTYPES = {
@@ -25,9 +27,11 @@ DTYPES = {
 }  # fmt: skip
 
 
-def main(folder: Path, reports: int) -> None:
+def main(folder: Path, reports: int, parent: int) -> None:
     import json
 
+    # Nobody else knows of the folder then: without this, what a killed command leaves would stay.
+    end_with_the_parent(parent, lambda: shutil.rmtree(folder, ignore_errors=True))
     order = read_json(folder / "order.json")
 
     def report(answer: dict[str, Any]) -> None:
@@ -36,8 +40,6 @@ def main(folder: Path, reports: int) -> None:
     if order["kind"] == "run":
         _run(order, folder, report)
     else:
-        # The parent holds the other end of standard input; where it is gone, nobody wants the result.
-        threading.Thread(target=_end_with_the_parent, daemon=True).start()
         report(_compile(order, folder))
 
 
@@ -116,13 +118,7 @@ def _peak_memory_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1)  # Linux counts in KiB
 
 
-def _end_with_the_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(3)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     sys.stdout.flush()
     os._exit(0)  # the library's own destructors sometimes end in "free(): double free"

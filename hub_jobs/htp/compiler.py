@@ -6,6 +6,7 @@ KEY is a hash over the model's bytes, the target, the compiler's options and the
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ BINARY, TRACE, RESULT = "context_qnn.bin", "qnn_op_trace.json", "result.json"
 OPTIONS = {"enable_htp_fp16_precision": "1", "htp_graph_finalization_optimization_mode": "2"}
 DEFAULT_LIMITS = Limits()
 LEFTOVER_S = 86400.0  # a folder of an attempt that was killed goes after a day
+_DAMAGE = (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError)
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
@@ -70,10 +72,9 @@ def compile_model(
         outcome = _compile(loaded, model, target, work, limits, options, key, tools)
         if not isinstance(outcome, Compiled) and not (isinstance(outcome, Refused) and outcome.unsupported):
             return outcome
-        _publish(work, place)
+        found = _publish(work, place, target, key)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    found = _kept(place, target, key)
     if found is None:
         raise InputError(f"{place} is damaged or cannot be written.", "Remove it and compile again.")
     return found
@@ -128,43 +129,79 @@ def _compile(
     return outcome
 
 
-def _publish(work: Path, place: Path) -> None:
-    """Make the folder appear whole; somebody else's equal one that came first stays."""
+def _publish(work: Path, place: Path, target: Target, key: str) -> Compiled | Refused | None:
+    """Make the folder appear whole; somebody else's equal one that came first stays. None where that cannot be."""
     for path in work.iterdir():
         with path.open("rb+") as stream:
             os.fsync(stream.fileno())
     work.chmod(0o755)
-    try:
-        work.rename(place)
-    except OSError:
-        if not (place / RESULT).is_file():
-            raise
+    for _ in range(2):  # what is in the way may be damaged: looked at, it is put aside
+        with contextlib.suppress(OSError):
+            work.rename(place)
+        if (found := _kept(place, target, key)) is not None:
+            return found
+    return None
 
 
 def _sweep(cache: Path) -> None:
     for path in cache.glob(".*"):
-        if path.is_dir() and time.time() - path.stat().st_mtime > LEFTOVER_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its owner has removed it
+            if path.is_dir() and time.time() - path.stat().st_mtime > LEFTOVER_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _kept(place: Path, target: Target, key: str) -> Compiled | Refused | None:
-    """What the cache has; None where it has nothing, or something damaged, which is removed."""
-    if not place.is_dir():
-        return None
+    """What the cache has; None where it has nothing, or something damaged, which is removed.
+
+    Raises InputError where it cannot be read for now (too many open files, say), which is no damage.
+    """
     try:
-        row = json.loads((place / RESULT).read_text(encoding="utf-8"))
-        kind = row.pop("outcome")
-        if kind == "Refused":
-            nodes = tuple(Unsupported(**node) for node in row.pop("unsupported"))
-            return Refused(target=target, unsupported=nodes, **row)
-        row |= {"inputs": specs_of(row["inputs"]), "outputs": specs_of(row["outputs"])}
-        kept = Compiled(target=target, key=key, folder=place, **row)
-        if kept.context.is_file() and sha256_file(place / BINARY) == kept.context_sha256:
-            return kept
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    shutil.rmtree(place, ignore_errors=True)
-    return None
+        return _read(place, target, key)
+    except _DAMAGE:
+        return _set_aside(place, target, key) if place.is_dir() else None
+    except OSError as error:
+        raise InputError(
+            f"{place} cannot be read ({error.strerror}).", "Mend that and type the command again."
+        ) from None
+
+
+def _set_aside(place: Path, target: Target, key: str) -> None:
+    """Remove something damaged: first renamed, so that nobody reads the half of it, and only if it still is damaged.
+
+    Between the look at it and the renaming another process may have put a whole one there, which is put back.
+    """
+    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name[:12]}."))
+    try:
+        place.rename(aside)
+    except OSError:  # another process was quicker
+        aside.rmdir()
+        return
+    try:
+        _read(aside, target, key)
+        damaged = False
+    except _DAMAGE:
+        damaged = True
+    except OSError:  # it cannot be read for now
+        damaged = False
+    if not damaged:
+        with contextlib.suppress(OSError):  # there is a new one by now
+            aside.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _read(place: Path, target: Target, key: str) -> Compiled | Refused:
+    """Raises one of _DAMAGE where it is not there or not whole, another OSError where it cannot be read."""
+    row = json.loads((place / RESULT).read_text(encoding="utf-8"))
+    kind = row.pop("outcome")
+    if kind == "Refused":
+        nodes = tuple(Unsupported(**node) for node in row.pop("unsupported"))
+        return Refused(target=target, unsupported=nodes, **row)
+    row |= {"inputs": specs_of(row["inputs"]), "outputs": specs_of(row["outputs"])}
+    kept = Compiled(target=target, key=key, folder=place, **row)
+    kept.context.stat()
+    if sha256_file(place / BINARY) != kept.context_sha256:
+        raise ValueError(f"{place / BINARY} is not what was written")
+    return kept
 
 
 def _key(model: Path | bytes, rest: list[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .advice import advice_for
 from .graph import DOUBLE, INT64, Graph, load
-from .outcome import Outcome, Refused, Unsupported
+from .outcome import QDQ, Outcome, Refused, Unsupported
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -47,7 +47,7 @@ def findings(model: Path | bytes, result: Outcome) -> list[Misfit]:
     Raises InputError where `model` is no ONNX model.
     """
     graph = Graph(load(model))
-    refused = result.unsupported if isinstance(result, Refused) else ()
+    refused = _refused(graph, result) if isinstance(result, Refused) else ()
     at_border = _border(graph)
     named = {one.node for one in at_border if not one.on_hub_only}
     free = {name for name in graph.inputs if _is_free(graph, name)}
@@ -76,6 +76,21 @@ def _border(graph: Graph) -> list[Misfit]:
         if graph.tensor(name).elem == INT64 and (maker := graph.maker.get(name)) is not None:
             found.append(_misfit(maker, f"The output '{name}' is int64, which AI Hub refuses.", on_hub_only=True))
     return found
+
+
+def _refused(graph: Graph, result: Refused) -> tuple[Unsupported, ...]:
+    """The causes among what was refused; and what shares only a reason that says nothing, unless an operator is beside.
+
+    A "/duplicated" node is the compiler's own, made for a second reader, and stands for the one that it is a copy of.
+    """
+    values = {node.name: {*filter(None, (*node.input, *node.output))} for node in graph.nodes}
+    operators = {name for one in result.unsupported if one.op_type not in QDQ for name in values.get(one.node, ())}
+
+    def stands_alone(one: Unsupported) -> bool:
+        name = one.node.partition("/duplicated")[0]
+        return one.reason in _UNTOLD and name in values and not values[name] & operators
+
+    return tuple(one for one in result.unsupported if one in result.causes or stands_alone(one))
 
 
 def _is_free(graph: Graph, name: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 from .target import Target
 
+QDQ = ("QuantizeLinear", "DequantizeLinear")
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -49,7 +51,7 @@ class Compiled:
 
     @property
     def sentence(self) -> str:
-        return f"Every node fits the NPU of the {self.target.device}: {self.qnn_ops} operations."
+        return f"Every node fits the NPU of the {self.target.device}: {counted(self.qnn_ops, 'operation')}."
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,23 @@ class Refused:
     log_line: str = ""
 
     @property
+    def causes(self) -> tuple[Unsupported, ...]:
+        """Those nodes without the QuantizeLinear and DequantizeLinear that are refused with the operator between them.
+
+        The compiler takes such a group as one, and gives each node of it the operator's reason.
+        """
+        theirs = {one.reason for one in self.unsupported if one.op_type not in QDQ}
+        return tuple(one for one in self.unsupported if one.op_type not in QDQ or one.reason not in theirs)
+
+    @property
     def sentence(self) -> str:
-        if not self.unsupported:
+        found = self.causes
+        if not found:
             return f"The NPU's compiler refused the graph and named no node: {self.reason}"
-        nodes = ", ".join(f"{one.node} ({one.op_type})" for one in self.unsupported[:3])
-        more = f" and {len(self.unsupported) - 3} more" if len(self.unsupported) > 3 else ""
-        return f"These nodes do not fit the NPU of the {self.target.device}: {nodes}{more}."
+        nodes = ", ".join(f"{one.node} ({one.op_type})" for one in found[:3])
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        these = "This node does" if len(found) == 1 else "These nodes do"
+        return f"{these} not fit the NPU of the {self.target.device}: {nodes}{more}."
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,11 @@ class Crashed:
 Stopped = OutOfMemory | OutOfTime | Crashed
 Outcome = Compiled | Refused | Stopped
 Specs = dict[str, tuple[tuple[int, ...], str]]
+
+
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """1 operation, 2 operations, 0 operations. ending: of the plural"""
+    return f"{number} {noun}{ending * (number != 1)}"
 
 
 def specs_of(rows: Any) -> Specs:

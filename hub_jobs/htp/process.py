@@ -12,12 +12,12 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ...files import write_json
+from ..children import kill, start
 from .outcome import Crashed, Limits, OutOfMemory, OutOfTime, Stopped
 
 CHILD = "lpcv.hub_jobs.htp.child"
@@ -30,7 +30,10 @@ _NOISE = ("# LIBNATIVE", "File mapped weights feature", "EPContext encryption co
 
 
 class Child:
-    """One child at work in `folder`, which holds its order.json and gets its log.txt. Use it in a `with`."""
+    """One child at work in `folder`, which holds its order.json and gets its log.txt. Use it in a `with`.
+
+    The folder is for this alone: where this process is killed, the child removes it and ends.
+    """
 
     def __init__(self, folder: Path, order: dict[str, Any], limits: Limits) -> None:
         self.folder, self._order, self._limits = folder, order, limits
@@ -38,21 +41,23 @@ class Child:
 
     def __enter__(self) -> Child:
         write_json(self.folder / "order.json", self._order)
+        # Answers come through a pipe of their own: the library prints what it likes to the other two. Nothing goes
+        # through the second one, which closes with this process, however it ends.
         self._reports, writing = os.pipe()
+        watched, self._alive = os.pipe()
         try:
             with (self.folder / LOG).open("wb") as log:
-                # Answers come through a pipe of their own: the library prints what it likes to the other two.
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", CHILD, str(self.folder.resolve()), str(writing)],
-                    stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, pass_fds=(writing,),
-                    start_new_session=True,
-                    env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
+                self._process = start(
+                    CHILD, self.folder, log, subprocess.PIPE, words=(str(writing), str(watched)),
+                    pass_fds=(writing, watched), env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
                 )  # fmt: skip
         except BaseException:
             os.close(self._reports)
+            os.close(self._alive)
             raise
         finally:
             os.close(writing)
+            os.close(watched)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,6 +67,7 @@ class Child:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
         os.close(self._reports)
+        os.close(self._alive)  # after its end: a child that sees this one close removes the folder
 
     def tell(self, line: str) -> None:
         """One line to the child; nothing where it has ended, which the next answer() says."""
@@ -109,8 +115,7 @@ class Child:
 
     def _kill(self) -> None:
         """The child and what it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill(self._process)
         self._process.wait()
 
 

@@ -11,28 +11,23 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...onnx_session import open_session
+from ..value_ranges import add_range_outputs
 from .graph import FLOAT, Graph, load
 
 
 def value_ranges(model: Path | bytes, feed: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[float, float]]:
     """Every float32 value of the top graph -> (least, greatest), the inputs' among them.
 
-    The reductions are part of the graph, so that no tensor but the smallest leaves it.
     Raises InputError where `model` cannot be run with that feed.
     """
     import onnx
-    from onnx import TensorProto, helper
 
     loaded = load(model)
     known = Graph(loaded)
     if isinstance(model, Path):
         onnx.load_external_data_for_model(loaded, str(model.parent))
     names = [name for node in known.nodes for name in node.output if name and known.tensor(name).elem == FLOAT]
-    made = [f"lpcv_{kind}_{index}" for index in range(len(names)) for kind in ("least", "greatest")]
-    for index, name in enumerate(names):
-        for kind, op in (("least", "ReduceMin"), ("greatest", "ReduceMax")):
-            loaded.graph.node.append(helper.make_node(op, [name], [f"lpcv_{kind}_{index}"], keepdims=0))
-    loaded.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in made)
+    made = add_range_outputs(loaded, names)
     session = open_session(loaded.SerializeToString())
     try:
         values = [float(np.asarray(value)) for value in session.run(made, dict(feed))]

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from ...errors import InputError, UnknownNameError
 from ..devices import Device, nearest, recorded
+from ..precisions import PRECISIONS
 
-# float: ONNX Runtime on the CPU in float32, no NPU. The others run on the NPU: half precision, or integers with 8-bit
-# weights and 16- or 8-bit activations.
-PRECISIONS = ("float", "fp16", "w8a16", "w8a8")
 INTEGERS_ONLY = frozenset({"v68"})  # source: the devices' attributes lack htp-supports-fp16:true (devices.json)
 
 

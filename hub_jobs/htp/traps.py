@@ -16,9 +16,11 @@ import numpy as np
 
 from .advice import MEASURED
 from .graph import FLOAT, UINT8, Graph, attribute, load
+from .nearest import emulated_rows, nearest_rows
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    import numpy.typing as npt
+    from onnx import NodeProto, TensorProto
 
 Ranges = Mapping[str, tuple[float, float]]
 FP16_MAX = 65504.0  # the largest number of IEEE 754's binary16
@@ -53,6 +55,7 @@ def warnings(model: Path | bytes, ranges: Ranges | None = None, *, half_precisio
     """
     graph = Graph(load(model))
     checks: list[Callable[[Graph, NodeProto], Deviation | None]] = [_pool, _nearest, _cast, _pad]
+    checks.append(lambda graph, node: _not_finite(graph, node, ranges))
     if half_precision:
         checks.append(_activation)
         checks += [lambda graph, node: _large(graph, node, ranges), lambda graph, node: _min_max(graph, node, ranges)]
@@ -95,41 +98,6 @@ def _nearest(graph: Graph, node: NodeProto) -> Deviation | None:
         f"A nearest Resize with {coordinates} and {rounding} takes other pixels on the emulator at this size.",
         "Use 'asymmetric' with 'floor', which is what torch's mode='nearest' exports and is computed as written.",
     )  # fmt: skip
-
-
-def nearest_rows(size: int, new_size: int, coordinates: str, rounding: str) -> list[int]:
-    """Which of `size` rows each of `new_size` rows is taken from, as ONNX defines Resize (operators, Resize-19).
-
-    Raises KeyError for a mode that is not among them.
-    """
-    rounded = {
-        "floor": math.floor,
-        "ceil": math.ceil,
-        "round_prefer_floor": lambda at: math.ceil(at - 0.5),
-        "round_prefer_ceil": lambda at: math.floor(at + 0.5),
-    }[rounding]
-    return [min(max(rounded(_source(at, size, new_size, coordinates)), 0), size - 1) for at in range(new_size)]
-
-
-def emulated_rows(size: int, new_size: int, coordinates: str) -> list[int]:
-    """Which rows the emulator takes, whatever nearest_mode says: measured for eleven pairs of sizes.
-
-    It knows "half pixel centres" and "align corners", rounding half up, and else rounds asymmetric coordinates down;
-    pytorch_half_pixel counts as neither.
-    """
-    if coordinates in ("half_pixel", "align_corners"):
-        return nearest_rows(size, new_size, coordinates, "round_prefer_ceil")
-    return nearest_rows(size, new_size, "asymmetric", "floor")
-
-
-def _source(at: int, size: int, new_size: int, coordinates: str) -> float:
-    scale = new_size / size
-    return {
-        "half_pixel": (at + 0.5) / scale - 0.5,
-        "pytorch_half_pixel": (at + 0.5) / scale - 0.5 if new_size > 1 else 0.0,
-        "align_corners": at * (size - 1) / (new_size - 1) if new_size > 1 else 0.0,
-        "asymmetric": at / scale,
-    }[coordinates]
 
 
 def _cast(graph: Graph, node: NodeProto) -> Deviation | None:
@@ -177,17 +145,44 @@ def _depthwise(graph: Graph, node: NodeProto) -> bool:
     return node.op_type == "Conv" and shape is not None and 1 < int(attribute(node, "group", 1)) == shape[1]
 
 
+def _not_finite(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | None:
+    """A constant in arithmetic, or a measured value that does not come from such a one, with NaN or infinity in it."""
+    constants = {name: graph.constants[name] for name in node.input if name in graph.constants}
+    for name, tensor in constants.items():
+        values = _floats(tensor)
+        if np.isfinite(values).all() or node.op_type not in ARITHMETIC:
+            continue
+        what = "NaN" if np.isnan(values).any() else "infinity"
+        return Deviation(
+            node.name, node.op_type,
+            f"The constant '{name}' holds {what}, in whose place the emulator computes with a number.",
+            "Find out where it comes from; to mask before a Softmax, -10000 does the same.",
+        )  # fmt: skip
+    measured = ranges or {}
+    if any(not np.isfinite(measured.get(name, 0.0)).all() for name in node.input):
+        return None
+    harmless = np.isfinite if node.op_type != "Where" else lambda pair: ~np.isnan(pair)  # -inf masks before a Softmax
+    bad = next((name for name in node.output if not harmless(measured.get(name, 0.0)).all()), None)
+    if bad is None:
+        return None
+    return Deviation(
+        node.name, node.op_type,
+        f"The value '{bad}' is infinite or NaN already in float32; the emulator goes on with a number in its place.",
+        "Keep what goes in within the operator's domain: a Clip before Log, Sqrt or Div, say.",
+    )  # fmt: skip
+
+
 def _large(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | None:
     """A constant in arithmetic, or a measured value, that half precision cannot hold."""
     largest, what = 0.0, ""
     if node.op_type in ARITHMETIC:
         for name in node.input:
-            if name in graph.constants and (held := _largest_constant(graph, name)) > largest:
+            if name in graph.constants and (held := float(np.abs(_floats(graph.constants[name])).max())) > largest:
                 largest, what = held, f"The constant '{name}'"
     for name in node.output:
         if ranges and name in ranges and (held := max(map(abs, ranges[name]))) > largest:
             largest, what = held, f"The value '{name}'"
-    if largest <= FP16_MAX:
+    if largest <= FP16_MAX or largest == math.inf:  # which _not_finite tells
         return None
     return Deviation(
         node.name, node.op_type,
@@ -196,14 +191,13 @@ def _large(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | 
     )  # fmt: skip
 
 
-def _largest_constant(graph: Graph, name: str) -> float:
+def _floats(tensor: TensorProto) -> npt.NDArray[np.float32]:
+    """A constant's values; 0 where they are no float32, or lie in another file."""
     from onnx import numpy_helper
 
-    tensor = graph.constants[name]
-    if tensor.data_type != FLOAT or tensor.data_location == tensor.EXTERNAL:
-        return 0.0
-    values = numpy_helper.to_array(tensor)
-    return float(np.abs(values).max()) if values.size else 0.0
+    if tensor.data_type != FLOAT or tensor.data_location == tensor.EXTERNAL or 0 in tensor.dims:
+        return np.zeros(1, np.float32)
+    return numpy_helper.to_array(tensor)
 
 
 def _min_max(graph: Graph, node: NodeProto, ranges: Ranges | None) -> Deviation | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, ModelProto, TensorProto, helper
+from onnx import GraphProto, ModelProto
 
 from ...console import track
 from ...contract import CURRENT as CONTRACT
@@ -18,6 +18,7 @@ from ...data.images import read_rgb
 from ...data.model_input import contract_input
 from ...errors import InputError
 from ...onnx_session import open_session
+from ..value_ranges import add_range_outputs
 from . import graph as graphs
 from .prepare import Prepared
 
@@ -63,10 +64,11 @@ def calibrate(prepared: Prepared, frames: Frames, *, samples: int, seed: int) ->
     names = choose(list(frames.names if isinstance(frames, FrameFolder) else frames), samples, seed)
     if not names:
         raise InputError("There is no frame to calibrate with.", "Give --data a folder with images.")
-    graph = prepared.model.graph
-    watched = _watched(graph)
-    session = open_session(_with_ranges(prepared.model, watched), optimised=False)
-    outputs = [output.name for output in session.get_outputs()[len(graph.output) :]]
+    watched = _watched(prepared.model.graph)
+    reporting = ModelProto()
+    reporting.CopyFrom(prepared.model)
+    outputs = add_range_outputs(reporting, watched)
+    session = open_session(reporting.SerializeToString(), optimised=False)
     total = hashlib.sha256()
     least, largest = np.full(len(watched), np.inf), np.full(len(watched), -np.inf)
     for name in track(names, "calibrating"):
@@ -91,15 +93,16 @@ def model_image(prepared: Prepared, frames: Frames, name: str) -> Image:
     if isinstance(frames, FrameFolder):
         if len(shape) != 4 or shape[:2] != (1, 3):
             raise InputError(
-                f"{prepared.source} takes {_text(shape)}, not 1 x 3 x height x width: a folder of pictures cannot feed "
-                "it.",
+                f"{prepared.source} takes {shape_text(shape)}, not 1 x 3 x height x width: a folder of pictures "
+                "cannot feed it.",
                 "Give a model with the contract's interface (`lpcv check MODEL`).",
             )
         return contract_input(read_rgb(frames.images[name]), (shape[3], shape[2]))
     image = np.asarray(frames[name])
     if image.shape != shape or image.dtype != np.float32:
         raise InputError(
-            f"Frame {name} is {_text(image.shape)} {image.dtype}, but {prepared.source} takes {_text(shape)} float32.",
+            f"Frame {name} is {shape_text(image.shape)} {image.dtype}, but {prepared.source} takes "
+            f"{shape_text(shape)} float32.",
             "Feed frames of the model's own size.",
         )
     return np.ascontiguousarray(image)
@@ -108,18 +111,6 @@ def model_image(prepared: Prepared, frames: Frames, name: str) -> Image:
 def _watched(graph: GraphProto) -> list[str]:
     used = {name for node in graph.node for name in (*node.input, *node.output)}
     return sorted(graphs.float_tensors(graph) & used)
-
-
-def _with_ranges(model: ModelProto, watched: Sequence[str]) -> bytes:
-    """The model with two more outputs for each watched tensor, in this order: its least and its largest value."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    for index, name in enumerate(watched):
-        for kind in ("Min", "Max"):
-            output = f"lpcv range {index} {kind}"
-            copy.graph.node.append(helper.make_node(f"Reduce{kind}", [name], [output], name=output, keepdims=0))
-            copy.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, []))
-    return copy.SerializeToString()
 
 
 def _run(session: onnxruntime.InferenceSession, outputs: list[str], prepared: Prepared, image: Image) -> list[Image]:
@@ -145,5 +136,6 @@ def _with_input(prepared: Prepared, ranges: dict[str, Range]) -> dict[str, Range
     return ranges | {name: (min(low, CONTRACT.input_range[0]), max(high, CONTRACT.input_range[1]))}
 
 
-def _text(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
+    """1 x 3 x 480 x 640"""
     return " x ".join(map(str, shape)) or "a scalar"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from ..options import of_a_job
+from ..precisions import INTEGERS, Precision
 
 FILE = click.Path(path_type=Path)
 
@@ -16,7 +18,7 @@ FILE = click.Path(path_type=Path)
 @click.argument("target", metavar="RUN|MODEL.onnx", type=FILE)
 @click.option("--data", required=True, type=FILE, help="Frames to calibrate with; images are enough. Not the test set.")
 @click.option(
-    "--precision", required=True, type=click.Choice(("w8a8", "w8a16")), help="Bits of weights (w) and activations (a)."
+    "--precision", required=True, type=click.Choice(INTEGERS), help="Bits of weights (w) and activations (a)."
 )
 @click.option(
     "--on", "where", type=click.Choice(("local", "hub")), default="local", show_default=True,
@@ -85,12 +87,9 @@ def _locally(
     source: Path, data: Path, precision: str, out: Path, samples: int, seed: int, kept: tuple[str, ...],
     json_file: Path | None,
 ) -> None:  # fmt: skip
-    from typing import cast
-
     from ...console import next_step, result, table
     from ...data.folder import open_folder
     from ...files import demand_writable, write_json
-    from .precision import Precision
     from .quantizer import quantize as make
 
     demand_writable({"--json": json_file})
@@ -113,4 +112,4 @@ def _locally(
         ],
     )
     result("The difference is ONNX Runtime's, on a few of the calibration frames: a first look, not a score.")
-    next_step(f"lpcv score {out} --data {data}")
+    next_step(f"lpcv score {shlex.quote(str(out))} --data DIR")  # what it was calibrated with is no test set

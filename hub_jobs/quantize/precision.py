@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Any
 
 from onnx import GraphProto
 
+from ...errors import InputError, UnknownNameError
 from ...onnx_session import quantization_library
+from ..precisions import INTEGERS, Precision
 from . import graph as graphs
 from .prepare import Prepared
 
-Precision = Literal["w8a8", "w8a16"]
-PRECISIONS: tuple[Precision, ...] = ("w8a8", "w8a16")
 Overrides = dict[str, list[dict[str, Any]]]
 
 # Their constant inputs are weights, biases or indices; every other node's are operands, with its activations' bits.
 WITH_WEIGHTS = {*graphs.WEIGHT_INPUT, "LayerNormalization", "InstanceNormalization", "BatchNormalization", "Gather"}
+
+
+def demand_precision(precision: str, keep_16bit: Collection[str]) -> None:
+    """Raises UnknownNameError for a precision that there is not, InputError where 16 bits are asked for twice."""
+    if precision not in INTEGERS:
+        raise UnknownNameError("precision", precision, INTEGERS)
+    if precision == "w8a16" and keep_16bit:
+        raise InputError("All activations of w8a16 have 16 bits already.", "Keep single layers in 16 bits with w8a8.")
 
 
 def activation_type(precision: Precision) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,14 +57,13 @@ def prepare(source: Path, *, sixteen_bits: bool) -> Prepared:
     if sum(file.stat().st_size for file in files.files) > LARGEST_BYTES:
         raise InputError(f"{path} has more than 2 GB, which one ONNX file cannot hold.", "Quantize a smaller model.")
     model = onnx.load(str(path))
-    _demand_float(model, path)
-    fed = _demand_interface(model, path)
+    demand_float(model, path)
+    fed = demand_interface(model, path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     del model.metadata_props[:]  # the library's preprocessing fails on a model that has any
     names = {name: node.name for node in model.graph.node for name in node.output if node.name}
     model = _simplified(_upgraded(model, path, sixteen_bits), path, names)
-    shape = tuple(dimension.dim_value for dimension in fed.type.tensor_type.shape.dim)
-    return Prepared(path, files.sha256, metadata, model, fed.name, shape)
+    return Prepared(path, files.sha256, metadata, model, fed.name, shape_of(fed))
 
 
 @contextmanager
@@ -80,16 +79,18 @@ def quiet() -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def _demand_float(model: ModelProto, path: Path) -> None:
+def demand_float(model: ModelProto, path: Path, *, allowed: Collection[str] = ()) -> None:
+    """Raises InputError for a model that is quantized already; `allowed`: operators that do not count as that."""
     for node in model.graph.node:
-        if node.op_type.startswith(QUANTIZED):
+        if node.op_type.startswith(QUANTIZED) and node.op_type not in allowed:
             raise InputError(
                 f"{path} is already quantized: its node {node.name or node.output[0]} is a {node.op_type}.",
                 "Give the float model that it was made from.",
             )
 
 
-def _demand_interface(model: ModelProto, path: Path) -> ValueInfoProto:
+def demand_interface(model: ModelProto, path: Path) -> ValueInfoProto:
+    """The one input. Raises InputError where there are several, one is not float32, or its size is not fixed."""
     weights = set(graphs.constants(model.graph))
     fed = [value for value in model.graph.input if value.name not in weights]
     if len(fed) != 1:
@@ -106,6 +107,11 @@ def _demand_interface(model: ModelProto, path: Path) -> ValueInfoProto:
         shape = " x ".join(str(dimension.dim_value or dimension.dim_param or "?") for dimension in dimensions)
         raise InputError(f"{path}: {fed[0].name} has no fixed size ({shape or 'none given'}).", STATIC)
     return fed[0]
+
+
+def shape_of(value: ValueInfoProto) -> tuple[int, ...]:
+    """Of a tensor of fixed size."""
+    return tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
 
 
 def _upgraded(model: ModelProto, path: Path, sixteen_bits: bool) -> ModelProto:

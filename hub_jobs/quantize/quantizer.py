@@ -13,12 +13,13 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
-from ...errors import InputError, UnknownNameError
+from ...errors import InputError
 from ...files import sha256_file, write_bytes
 from ...onnx_session import onnxruntime_version, open_session, quantization_library
+from ..precisions import Precision
 from .calibration import Calibrated, CalibrationSet, Frames, calibrate, model_images
 from .layers import layers, nodes_of, with_readers
-from .precision import PRECISIONS, Precision, activation_type, overrides
+from .precision import activation_type, demand_precision, overrides
 from .prepare import Prepared, prepare, quiet
 
 SAMPLES = 32  # frames
@@ -104,14 +105,6 @@ def quantize(
         out, sha256_file(out), precision, prepared.source, prepared.source_sha256, calibrated.frames, mean, largest,
         versions, settings,
     )  # fmt: skip
-
-
-def demand_precision(precision: str, keep_16bit: Collection[str]) -> None:
-    """Raises UnknownNameError for a precision that there is not, InputError where 16 bits are asked for twice."""
-    if precision not in PRECISIONS:
-        raise UnknownNameError("precision", precision, PRECISIONS)
-    if precision == "w8a16" and keep_16bit:
-        raise InputError("All activations of w8a16 have 16 bits already.", "Keep single layers in 16 bits with w8a8.")
 
 
 def assemble(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
+from ..precisions import Precision
 from .calibration import Calibrated
 from .layers import Layer
-from .precision import Precision
 from .quantizer import assemble
 
 
@@ -21,13 +19,3 @@ def kept_in_16_bits(calibrated: Calibrated, layer: Layer) -> bytes:
     `calibrated` comes from a graph prepared with `sixteen_bits=True`.
     """
     return assemble(calibrated, "w8a8", keep_16bit=layer.nodes)
-
-
-def each_alone(calibrated: Calibrated, of: Sequence[Layer], precision: Precision) -> Iterator[tuple[Layer, bytes]]:
-    """One model after the other, so that only one is in memory."""
-    return ((layer, alone(calibrated, layer, precision)) for layer in of)
-
-
-def each_kept_in_16_bits(calibrated: Calibrated, of: Sequence[Layer]) -> Iterator[tuple[Layer, bytes]]:
-    """One model after the other, so that only one is in memory."""
-    return ((layer, kept_in_16_bits(calibrated, layer)) for layer in of)

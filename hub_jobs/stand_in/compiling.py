@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...files import write_json
 from ...onnx_session import onnxruntime_version, save_optimised
 from . import npu
-from .graphs import fix_inputs, inputs_of, narrow_64bit, rename_outputs, spec_of
+from .graphs import fix_inputs, narrow_64bit, rename_outputs, specs_of
 from .options import CompileOptions, OptionsError, compile_options
 from .settings import SUFFIX, VERSION, plain
 from .sources import load_source, zip_model
@@ -33,8 +33,7 @@ def compile_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         rename_outputs(model, options.output_names)
     model = _with_shapes(model, path)
     narrow_64bit(model, options.truncate_64bit_io, options.runtime)
-    inputs = [spec_of(one, "Input") for one in inputs_of(model.graph)]
-    outputs = [spec_of(one, "Output") for one in model.graph.output]
+    inputs, outputs = specs_of(model.graph)
     _check(model, path)
     place = folder / "model.onnx"
     save_optimised(path, place)

@@ -20,7 +20,7 @@ def emulate(order: dict[str, Any], folder: Path) -> list[Any]:
     """
     from ...files import write_json
     from ..htp.emulator import run_all
-    from ..htp.outcome import Limits
+    from ..htp.outcome import Limits, counted
 
     compiled = ready_to_run(order)
     inputs = [[name, list(shape), dtype] for name, (shape, dtype) in compiled.inputs.items()]
@@ -39,15 +39,17 @@ def emulate(order: dict[str, Any], folder: Path) -> list[Any]:
             yield values
 
     write_dataset(folder / "outputs.h5", list(compiled.outputs), outputs())
-    sentence = f"{batches.count} batches computed by {EMULATOR} for the {compiled.target.device}."
+    sentence = f"{counted(batches.count, 'batch', 'es')} computed by {EMULATOR} for the {compiled.target.device}."
     log(sentence)
     write_json(folder / REPORT, {"sentence": sentence, "versions": {"stand-in": VERSION, **compiled.versions}})
     return inputs
 
 
 def _demand_time(needed_s: float, allowed_s: float, count: int) -> None:
+    from ..htp.outcome import counted
+
     if needed_s > allowed_s:
         raise JobError(
-            f"The emulator needs about {needed_s / 60:.0f} minutes for {count} batches, and the stand-in allows "
-            f"{allowed_s / 60:.0f}. Give fewer frames (--limit, --frames-per-job)."
+            f"The emulator needs about {counted(round(needed_s / 60), 'minute')} for {counted(count, 'batch', 'es')}, "
+            f"and the stand-in allows {allowed_s / 60:.0f}. Give fewer frames (--limit, --frames-per-job)."
         )

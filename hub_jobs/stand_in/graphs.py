@@ -29,8 +29,34 @@ def inputs_of(graph: GraphProto) -> list[ValueInfoProto]:
     return [one for one in graph.input if one.name not in given]
 
 
-def spec_of(value: ValueInfoProto, what: str) -> Spec:
-    """[name, shape, dtype]. Raises JobError for a dynamic extent, or a type that the client cannot name."""
+def specs_of(graph: GraphProto) -> tuple[list[Spec], list[Spec]]:
+    """Of the inputs and of the outputs. Raises JobError as `spec_of`, with the node at the value."""
+    inputs = [spec_of(one, "Input", first_reader(graph, one.name)) for one in inputs_of(graph)]
+    return inputs, [spec_of(one, "Output", maker(graph, one.name)) for one in graph.output]
+
+
+def first_reader(graph: GraphProto, value: str) -> str:
+    """A sentence with the first node that reads it; "" where none does."""
+    node = next((node for node in graph.node if value in node.input), None)
+    return f" The first node that reads it is {_called(node)}." if node else ""
+
+
+def maker(graph: GraphProto, value: str) -> str:
+    """A sentence with the node that makes it; "" where none does."""
+    node = next((node for node in graph.node if value in node.output), None)
+    return f" The node that makes it is {_called(node)}." if node else ""
+
+
+def _called(node: NodeProto) -> str:
+    """ "/net/Conv (Conv)", and of a nameless one "Conv:y (Conv)", as `htp.graph` calls it."""
+    return f"{node.name or f'{node.op_type}:{node.output[0]}'} ({node.op_type})"
+
+
+def spec_of(value: ValueInfoProto, what: str, at: str = "") -> Spec:
+    """[name, shape, dtype]. Raises JobError for a dynamic extent, or a type that the client cannot name.
+
+    at: a sentence that says where it is, the error's end
+    """
     from onnx import TensorProto
 
     kind = value.type.tensor_type
@@ -42,15 +68,15 @@ def spec_of(value: ValueInfoProto, what: str) -> Spec:
         known = {"double": "float64"}.get(known, known)
         raise JobError(
             f"{what} '{value.name}' has the data type {known}, which is not supported; use one of "
-            f"{', '.join(sorted(names.values()))}."
+            f"{', '.join(sorted(names.values()))}.{at}"
         )
     if not kind.HasField("shape"):
-        raise JobError(f"{what} '{value.name}' has no shape. Dynamic shapes are not supported.")
+        raise JobError(f"{what} '{value.name}' has no shape. Dynamic shapes are not supported.{at}")
     extents = [one.dim_value if one.HasField("dim_value") else one.dim_param or "?" for one in kind.shape.dim]
     if not all(isinstance(extent, int) and extent > 0 for extent in extents):
         shown = ", ".join(map(str, extents))
         remedy = " Give it in input_specs, or export it with a fixed shape." if what == "Input" else ""
-        raise JobError(f"{what} '{value.name}' has a dynamic shape ({shown}), which is not supported.{remedy}")
+        raise JobError(f"{what} '{value.name}' has a dynamic shape ({shown}), which is not supported.{remedy}{at}")
     return [value.name, extents, names[kind.elem_type]]
 
 
@@ -127,9 +153,10 @@ def narrow_64bit(model: ModelProto, truncate: bool, runtime: str) -> None:
     if not truncate:
         if runtime == "onnx":
             return
+        name = (wide + wide_out)[0].name
+        at = first_reader(model.graph, name) if wide else maker(model.graph, name)
         raise JobError(
-            f"'{(wide + wide_out)[0].name}' has the data type int64, which {runtime} does not take; compile with "
-            "--truncate_64bit_io."
+            f"'{name}' has the data type int64, which {runtime} does not take; compile with --truncate_64bit_io.{at}"
         )
     taken = set(_values(model.graph))
     casts = []

@@ -29,7 +29,8 @@ def compile_for(order: Mapping[str, Any], path: Path, units: Sequence[str]) -> d
     """Compile the model for the NPU of each device of the order.
 
     units: of --compute_unit; () and ("npu",) demand that every node fits, others with "npu" or "all" in them only try
-    Gives {"sentence", "compiled": [facts for each NPU]}. Raises JobError where it does not fit, or the compiler stops.
+    Gives {"sentence", "fits": True, False or None where nobody knows, "compiled": [facts for each NPU]}.
+    Raises JobError where it does not fit, or the compiler stops.
     """
     if units and not {"npu", "all"} & set(units):
         return _not_compiled(f"--compute_unit is {','.join(units)}, so nothing is compiled for the NPU.")
@@ -38,7 +39,8 @@ def compile_for(order: Mapping[str, Any], path: Path, units: Sequence[str]) -> d
     if refused:
         return _not_compiled(f"Not compiled for the NPU, so nobody knows whether it fits: {refused}")
     compiled, sentences = [], []
-    for target in _targets(order["devices"]):
+    targets = _targets(order["devices"])
+    for target in targets:
         if target.integers_only and not is_quantized(path):
             _misfit(
                 f"The NPU of the {target.device} ({target.htp_arch}) computes integers only, and the model has "
@@ -55,7 +57,8 @@ def compile_for(order: Mapping[str, Any], path: Path, units: Sequence[str]) -> d
         compiled.append(_facts(outcome))
         sentences.append(outcome.sentence)
     sentences = sentences or ["The chip's number for the compiler is not recorded, so nothing was compiled for it."]
-    return {"sentence": " ".join(sentences), "compiled": compiled}
+    fits = len(compiled) == len(targets) if targets else None
+    return {"sentence": " ".join(sentences), "fits": fits, "compiled": compiled}
 
 
 def ready_to_run(order: Mapping[str, Any]) -> Compiled:
@@ -120,7 +123,7 @@ def _refusal(order: Mapping[str, Any]) -> str:
 
 def _not_compiled(sentence: str) -> dict[str, Any]:
     log(sentence)
-    return {"sentence": sentence, "compiled": []}
+    return {"sentence": sentence, "fits": None, "compiled": []}
 
 
 def _targets(devices: Sequence[str]) -> list[Target]:
@@ -158,7 +161,7 @@ def _compiled(order: Mapping[str, Any], path: Path, target: Target) -> Outcome:
 def _problem(path: Path, outcome: Outcome) -> str:
     """Why the model does not run on the NPU, the nodes named with what to use instead; "" where it does."""
     from ..htp.fit import findings
-    from ..htp.outcome import Compiled, Refused
+    from ..htp.outcome import Compiled, Refused, counted
 
     found = findings(path, outcome)
     for one in found:
@@ -168,10 +171,10 @@ def _problem(path: Path, outcome: Outcome) -> str:
     named = [one.sentence for one in found if not one.on_hub_only]
     if not isinstance(outcome, Refused) or not named:
         return f"{outcome.sentence} {CPU_ONLY}"
-    more = f" And {len(named) - FINDINGS_TOLD} more nodes; the log has them." if len(named) > FINDINGS_TOLD else ""
-    return f"{len(named)} node{'s' * (len(named) != 1)} {DO_NOT_FIT} the {outcome.target.device}. " + (
-        " ".join(named[:FINDINGS_TOLD]) + more
-    )
+    rest = len(named) - FINDINGS_TOLD
+    more = f" And {counted(rest, 'more node')}; the log has {'it' if rest == 1 else 'them'}." if rest > 0 else ""
+    told = " ".join(named[:FINDINGS_TOLD])
+    return f"{counted(len(named), 'node')} {DO_NOT_FIT} the {outcome.target.device}. {told}{more}"
 
 
 def _misfit(problem: str, strict: bool, sentences: list[str]) -> None:
@@ -190,9 +193,13 @@ def _say_warnings(path: Path) -> None:
 
 
 def _facts(outcome: Any) -> dict[str, Any]:
+    from ..htp.outcome import counted
+
+    nodes, operations = counted(outcome.onnx_nodes, "node"), counted(outcome.qnn_ops, "operation")
+    tools = ", ".join(f"{name} {version}" for name, version in outcome.versions.items())
     log(
-        f"context {outcome.context_bytes / 1e6:.2f} MB, spill {outcome.spill_bytes} bytes, {outcome.onnx_nodes} nodes "
-        f"became {outcome.qnn_ops} operations; {', '.join(f'{k} {v}' for k, v in outcome.versions.items())}"
+        f"context {outcome.context_bytes / 1e6:.2f} MB, spill {outcome.spill_bytes} bytes, "
+        f"{nodes} became {operations}; {tools}"
     )
     return {
         "device": outcome.target.device, "soc_model": outcome.target.soc_model, "htp_arch": outcome.target.htp_arch,

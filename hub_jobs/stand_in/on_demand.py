@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from ...errors import InputError, UnreachableError
-from .children import start
+from ..children import start
 from .identity import identity_of, is_claimed, last_seen
 from .needs import demand_stand_in
 

@@ -37,13 +37,12 @@ def quantize_model(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     import onnx
 
     from ..quantize.quantizer import quantize
-    from .graphs import inputs_of, spec_of
+    from .graphs import specs_of
 
     if order["options"].strip():
         raise JobError(f"The stand-in knows no options of quantize jobs: {order['options'].strip()[:80]}")
     model, path = load_source(order, folder)
-    inputs = [spec_of(one, "Input") for one in inputs_of(model.graph)]
-    outputs = [spec_of(one, "Output") for one in model.graph.output]
+    inputs, outputs = specs_of(model.graph)
     batches = read_dataset(Path(order["dataset"]), inputs)
     if len(inputs) != 1:
         raise JobError(f"The stand-in quantizes models of one input; this one has {len(inputs)}.")

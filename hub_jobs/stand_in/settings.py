@@ -43,6 +43,19 @@ def ran_on(device: str, engine: str | None = None) -> str:
     return f"{VERSION}: ran on {engine or CPU}, not on {device or 'AI Hub'}"
 
 
+def engine_said(told: str) -> str | None:
+    """The engine in what `ran_on` gave, as a server says it of a job; None for the CPU, and for other texts."""
+    found = re.search(r": ran on (.+?), not on ", told)
+    return found[1] if found and found[1] != CPU else None
+
+
+def npu_version() -> str | None:
+    """Of Qualcomm's compiler where a stand-in that is started here uses it; None where it is off or cannot run."""
+    from ..htp.door import PACKAGE, is_available, versions
+
+    return versions().get(PACKAGE, "unknown") if Settings().npu and is_available() else None
+
+
 def plain(name: str, otherwise: str) -> str:
     """A client's name as a stem: at most 60 of [A-Za-z0-9_-]; no dots, after which the client sees suffixes."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60].strip("_") or otherwise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +14,16 @@ from typing import Any
 
 from ...errors import LpcvError
 from ...files import read_json, write_json
+from ..children import end_with_the_parent
 from .options import engine_of
 from .settings import MIB, ran_on
 from .speaking import JobError, first_line, log
 
+STDIN = 0
+
 
 def main(folder: Path) -> None:
-    # The server holds the other end of standard input; where it is gone, nobody wants the result.
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
+    end_with_the_parent(STDIN)  # whose other end the server holds
     order = read_json(folder / "order.json")
     _limit_memory(order["memory_bytes"])
     log(f"{order['kind']} job '{order['name']}'. {ran_on(order['device'], _engine(order))}.")
@@ -81,12 +82,6 @@ def _limit_memory(limit_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     except (ValueError, OSError) as error:  # macOS has the name, and may refuse
         log(f"the job's memory is not limited on this system ({error})")
-
-
-def _end_with_the_server() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(3)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from qai_hub import public_api_pb2 as pb
 
 from ...files import write_json
-from .children import kill, start
+from ..children import kill, start
 from .npu import MODEL, REPORT
 from .orders import order_for
 from .settings import Settings

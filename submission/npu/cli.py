@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 from pathlib import Path
 
 import click
 
+from ...hub_jobs.precisions import INTEGERS, PRECISIONS, Precision
+
 FILE = click.Path(path_type=Path)
-PRECISIONS = ("float", "fp16", "w8a16", "w8a8")
 FRAMES, INPUTS = 8, 3  # emulated where nothing is said: with and without --data
 frames_option = click.option("--frames", "chosen", help="Only FIRST-LAST of them, both included, e.g. 0017-0022.")
 calibration_option = click.option(
@@ -73,51 +76,41 @@ def emulate(
 
     float is ONNX Runtime's, on all frames; fp16 is emulated, seconds a frame, on a few; w8a8 and w8a16 are quantized
     here, computed by ONNX Runtime on all frames and confirmed on the emulator on the few. Nothing runs on a phone, no
-    account is needed. Exit code 1 where a node does not fit. An interrupted command goes on when it is typed again.
+    account is needed. Whether it fits is shown before the frames, which take long. Exit code 1 where a node does not
+    fit, a precision was not emulated, or an output is not finite. An interrupted command goes on when typed again.
     Needs Linux on x86-64 and: pip install 'lpcv[emulator]'
     """
-    from ...console import next_step, note
-    from ...data.folder import open_folder, select
-    from ...errors import InputError
+    from ...console import next_step
     from ...files import demand_writable, write_json
     from ...hub_jobs.htp.door import demand_available
     from ...hub_jobs.htp.outcome import Limits
-    from ...hub_jobs.htp.target import target_of
-    from ...hub_jobs.models import model_of
-    from .compute import Request
-    from .rehearsal import calibration_frames
+    from .rehearsal import Rehearsal
     from .rehearsal import emulate as rehearse
-    from .show import show
+    from .request import request_of
+    from .show import show_fit, show_numbers
 
     demand_available()
-    target = target_of(device)
-    wanted = tuple(each for each in PRECISIONS if each in precisions or not precisions)
-    if not precisions and target.integers_only:
-        note(f"The NPU of the {device} computes integers only: no fp16.")
-        wanted = tuple(each for each in wanted if each != "fp16")
-    on_npu = tuple(each for each in wanted if each != "float")
-    if not on_npu:
-        raise InputError("float is not computed on an NPU.", "Add --precision fp16, w8a16 or w8a8.")
-    for each in on_npu:
-        target.demand(each)
-    if data is None and (chosen or calibration):
-        raise InputError("--frames and --calibration are about frames, and there are none.", "Add --data DIR.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept, temporary files go
     demand_writable({"--json": json_file, "--out": out / f"{model.stem}.w8a8.onnx" if out else None})
-    model_of(model)  # what is no model is told before the frames are looked at
-    frames = select(open_folder(data), chosen) if data else None
-    request = Request(
-        model, target, on_npu, frames, calibration_frames(calibration or frames.root, frames) if frames else None,
-        limit or (FRAMES if frames else INPUTS), samples, seed, Limits(seconds, memory_mb), out,
+    request = request_of(
+        model, device, precisions, data=data, chosen=chosen, emulated=limit or (FRAMES if data else INPUTS),
+        calibration=calibration, samples=samples, seed=seed, limits=Limits(seconds, memory_mb), out=out,
     )  # fmt: skip
-    _say_if_trained_on(model, frames)
-    rehearsal = rehearse(request)
-    show(rehearsal)
+    _say_if_trained_on(model, request.frames)
+
+    def tell(known: Rehearsal) -> None:
+        show_fit(known)
+        if json_file:
+            write_json(json_file, known.as_json())  # the frames may fail
+
+    rehearsal = rehearse(request, tell)
+    show_numbers(rehearsal)
     if json_file:
         write_json(json_file, rehearsal.as_json())
     for journal in rehearsal.journals:
         journal.finish()
     if rehearsal.whole:
-        next_step(f'lpcv compile {model} --device "{device}"')
+        next_step(f'lpcv compile {shlex.quote(str(model))} --device "{device}"')
     else:
         ctx.exit(1)
 
@@ -127,7 +120,7 @@ def emulate(
 @click.option("--data", required=True, type=FILE, help="Frames with truth and confidence.")
 @frames_option
 @click.option(
-    "--precision", type=click.Choice(("w8a8", "w8a16")), default="w8a8", show_default=True,
+    "--precision", type=click.Choice(INTEGERS), default="w8a8", show_default=True,
     help="w8a16 has no layers to keep in 16 bits.",
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), default=FRAMES, show_default=True, help="Score so many frames.")
@@ -162,7 +155,6 @@ def sensitivity(
     The cost is in the official F-Score, by ONNX Runtime, on frames evenly spread. It is two scorings for each layer; an
     interrupted command goes on when it is typed again. What it names can be given to `lpcv quantize --keep-16bit`.
     """
-    import shlex
     from typing import cast
 
     from ...console import next_step, note
@@ -170,9 +162,8 @@ def sensitivity(
     from ...data.images import write_png
     from ...files import demand_writable, write_json
     from ...hub_jobs.models import model_of
-    from ...hub_jobs.quantize.precision import Precision
     from .fit import Calibration
-    from .rehearsal import calibration_frames
+    from .request import calibration_frames
     from .sensitivity import analyse
     from .sensitivity_show import draw, show
 
@@ -191,7 +182,8 @@ def sensitivity(
         note(f"wrote {picture}")
     if worth := found.worth_keeping:
         kept = " ".join(f"--keep-16bit {shlex.quote(name)}" for name in worth)
-        next_step(f"lpcv quantize {model} --data {calibration or data} --precision {precision} {kept}")
+        given, frames_in = shlex.quote(str(model)), shlex.quote(str(calibration or data))
+        next_step(f"lpcv quantize {given} --data {frames_in} --precision {precision} {kept}")
 
 
 def _say_if_trained_on(model: Path, frames: object) -> None:

@@ -14,9 +14,7 @@ from ...hub_jobs.htp.compiler import compile_model
 from ...hub_jobs.htp.fit import Misfit, findings
 from ...hub_jobs.htp.outcome import Compiled, Limits, Outcome
 from ...hub_jobs.htp.target import Target
-from ...hub_jobs.quantize.precision import PRECISIONS as INTEGERS
-from ...hub_jobs.quantize.precision import Precision
-from ...hub_jobs.quantize.prepare import QUANTIZED
+from ...hub_jobs.precisions import INTEGERS, Precision
 from ...hub_jobs.quantize.quantizer import Quantized, quantize
 
 NOTHING_TO_FEED = "the model has not one float32 input of fixed size and one output, so nothing can be fed to it."
@@ -112,18 +110,6 @@ def shared_frames(
         return ()
     fed = {sha256_file(calibrated.images[name]) for name in names}
     return tuple(name for name in scored.names if fed and sha256_file(scored.images[name]) in fed)
-
-
-def demand_float(model: Path) -> None:
-    """Raises InputError for a model that is quantized already: its float original is what the others are held to."""
-    from ...hub_jobs.htp.graph import load
-
-    for node in load(model).graph.node:
-        if node.op_type.startswith(QUANTIZED) and node.op_type != "DequantizeLinear":
-            raise InputError(
-                f"{model} is quantized already: its node {node.name} is a {node.op_type}.",
-                "Give the float model that it was made from; the integer precisions are made from it here.",
-            )
 
 
 def output_step(model: Path) -> float | None:

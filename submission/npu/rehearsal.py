@@ -7,40 +7,45 @@ computed by ONNX Runtime on all frames (as the graph is written, which is what t
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...console import note
 from ...contract import CURRENT as CONTRACT
-from ...data.folder import FrameFolder, open_folder
-from ...errors import InputError
+from ...errors import InputError, LpcvError
 from ...evaluate.journal import Journal
 from ...evaluate.official import OFFICIAL
-from ...evaluate.score import demand_needs
-from ...files import write_bytes
 from ...hub_folder import HubFolder
 from ...hub_jobs.htp.door import demand_available, versions
 from ...hub_jobs.htp.estimate import Estimate, NoEstimate, calibration_of, estimate
+from ...hub_jobs.htp.graph import load
 from ...hub_jobs.htp.ranges import value_ranges
 from ...hub_jobs.htp.traps import Deviation, warnings
 from ...hub_jobs.models import model_of
+from ...hub_jobs.quantize.prepare import demand_float
 from ...onnx_session import open_session
-from .compute import Agreement, Computing, Request
-from .fit import NOTHING_TO_FEED, Calibration, Fit, demand_float, fit, shared_frames
+from .compute import Computing, Numbers
+from .feasible import demand_truth, no_map, nothing_to_compute, unscored
+from .fit import Calibration, Fit, fit, shared_frames
 from .frames import Feed, MadeUp, Pictures, input_shape, picture_size
-from .rows import Row
+from .out import clear, demand_replaceable, write_models
+from .request import Request
+from .rows import EMULATOR
+from .steps import Steps
 
 RUNTIMES = (CONTRACT.target_runtime, "onnx", "qnn_dlc")  # an estimate for the contract's runtime, or else for another
+CONSTANTS_IN_INTEGERS = ("DequantizeLinear",)  # on weights alone: the model still computes in float
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Everything that came out. whole: every precision fits and its frames were emulated to the end.
+    """Everything that came out, or, before the frames have been computed, what is known until then.
 
-    ranged_on: the input on which the warnings' ranges were measured; both: frames both scored and calibrated with;
-    unscored: why there is no score
+    ranged_on: the input on which the warnings' ranges were measured; both: frames both scored and calibrated with
+    unscored, uncomputed: why there is no score, why no frame is computed; written: what --out holds of it
+    finished: all that can be computed has been
     """
 
     request: Request
@@ -50,15 +55,21 @@ class Rehearsal:
     warnings: tuple[Deviation, ...]
     ranged_on: str | None
     estimate: Estimate | NoEstimate | None
-    rows: tuple[Row, ...]
-    agreements: tuple[Agreement, ...]
     both: tuple[str, ...]
     unscored: str | None
+    uncomputed: str | None
+    numbers: Numbers = field(default_factory=Numbers)
+    written: tuple[Path, ...] = ()
+    finished: bool = False
     journals: tuple[Journal, ...] = field(default=(), repr=False)
 
     @property
     def whole(self) -> bool:
-        return all(one.compiled for one in self.fits) and not any(row.stopped for row in self.rows)
+        """Every precision fits and was emulated to the end, and every output anywhere is finite."""
+        rows = self.numbers.rows
+        emulated = {row.precision for row in rows if row.engine == EMULATOR and row.stopped is None}
+        every = emulated.issuperset(self.request.precisions) and all(one.compiled for one in self.fits)
+        return self.finished and every and not any(row.not_finite for row in rows)
 
     def as_json(self) -> dict[str, Any]:
         target, given = self.request.target, self.request
@@ -71,6 +82,7 @@ class Rehearsal:
             "htp_arch": target.htp_arch,
             "versions": versions(),
             "whole": self.whole,
+            "finished": self.finished,
             "fits": [one.as_json() for one in self.fits],
             "warnings": [dict(vars(one)) for one in self.warnings],
             "warnings_ranges_measured_on": self.ranged_on,
@@ -81,63 +93,81 @@ class Rehearsal:
             "seed": given.seed,
             "protocol": OFFICIAL.name,
             "not_scored": self.unscored,
-            "rows": [row.as_json() for row in self.rows],
+            "not_computed": self.uncomputed,
+            "rows": [row.as_json() for row in self.numbers.rows],
             "emulator_against_onnx_runtime": [
                 {"precision": one.precision, "frames": one.frames, **one.difference.as_json(), "output_step": one.step}
-                for one in self.agreements
+                for one in self.numbers.agreements
             ],
             "frames_both_scored_and_calibrated_with": list(self.both),
+            "written": [str(path) for path in self.written],
         }
 
 
-def emulate(request: Request) -> Rehearsal:
+def emulate(request: Request, tell: Callable[[Rehearsal], None]) -> Rehearsal:
     """Rehearse. What took long is kept below the hub folder's htp/ and not done twice.
 
-    Raises MissingStepError where the emulator is not installed, InputError where model or frames cannot be used,
-    Interrupted on Ctrl-C. What does not fit, or stops, is told in the result.
+    tell: called once, with all that is known before the first frame is computed: the frames take long, and may fail
+    Raises MissingStepError where the emulator is not installed, InputError where model or frames cannot be used or
+    --out holds what is not ours, Interrupted on Ctrl-C. What does not fit, or stops, is told in the result.
     """
     demand_available()
     source = model_of(request.model)
     path = source.files[0]
-    demand_float(path)
-    kept = HubFolder().root / "htp"
-    shape = input_shape(path)
-    feed = _feed(request, path, shape)
+    demand_float(load(path), path, allowed=CONSTANTS_IN_INTEGERS)
+    demand_truth(request.frames)
+    if request.out is not None:
+        for precision in request.precisions:
+            demand_replaceable(request.out / precision)
+    kept = HubFolder().htp
+    feed = _feed(request, path)
+    steps = Steps(_planned(request))
     with tempfile.TemporaryDirectory(prefix="lpcv-emulate-") as folder:
-        calibration = _calibration(request, feed)
-        fits = tuple(
-            fit(path, precision, request.target, calibration, Path(folder), kept / "compiled", request.limits)
-            for precision in request.precisions
-        )
-        found, ranged_on = _warnings(path, feed, half_precision="fp16" in request.precisions)
-        told = _estimate(path, request, fits)
+        fits = tuple(_fits(request, path, feed, Path(folder), kept / "compiled", steps))
+        compiled = tuple(one for one in fits if one.compiled)
+        found, ranged_on = _warnings(path, feed if compiled else None, half_precision="fp16" in request.precisions)
+        told = _estimate(path, request, fits, steps)
+        models = write_models(request.out, fits) if request.out is not None else ()
+        uncomputed = nothing_to_compute(feed, path, compiled)
+        known = Rehearsal(
+            request, path, source.sha256, fits, found, ranged_on, told, _both(request, fits),
+            unscored(request.frames, path, compiled, uncomputed), uncomputed, written=models,
+        )  # fmt: skip
+        tell(known)
         journals: list[Journal] = []
-        unscored, rows, agreements = _why_unscored(request, feed), (), ()
-        if feed is not None and any(one.compiled for one in fits):
-            frames = request.frames if unscored is None else None
-            rows, agreements = Computing(request, path, feed, fits, frames, kept, journals).all()
-        if request.out is not None:
-            _write_models(request.out, fits)
-    return Rehearsal(
-        request, path, source.sha256, fits, found, ranged_on, told, rows, agreements, _both(request, fits), unscored,
-        tuple(journals),
-    )  # fmt: skip
+        numbers = Numbers()
+        if feed is not None and known.uncomputed is None:
+            scored = request.frames if known.unscored is None else None
+            out = request.out if no_map(compiled) is None else None
+            numbers = Computing(request, path, feed, compiled, scored, out, kept, journals, steps).all()
+    _clear_the_others(request, numbers)
+    written = (*models, *numbers.written)
+    return replace(known, numbers=numbers, written=written, finished=True, journals=tuple(journals))
 
 
-def calibration_frames(root: Path, scored_frames: FrameFolder) -> FrameFolder:
-    """Frames to calibrate with: those of the folder that are not scored, or all of it where all are."""
-    folder = open_folder(root)
-    if root.resolve() != scored_frames.root.resolve():
-        return folder
-    others = tuple(name for name in folder.names if name not in frozenset(scored_frames.names))
-    return folder.subset(others) if others else folder
-
-
-def _feed(request: Request, path: Path, shape: tuple[int, ...] | None) -> Feed | None:
+def _feed(request: Request, path: Path) -> Feed | None:
+    shape = input_shape(path)
+    if shape is None:  # a finding about the NPU where there are frames, too, and not a problem with them
+        return None
     if request.frames is not None:
-        # What has no fixed float32 input is a finding about the NPU, not a problem with the frames.
-        return None if shape is None else Pictures(request.frames, picture_size(path, shape))
-    return None if shape is None else MadeUp(shape, request.seed, request.emulated)
+        return Pictures(request.frames, picture_size(path, shape))
+    return MadeUp(shape, request.seed, request.emulated)
+
+
+def _planned(request: Request) -> int:
+    """Steps, if all of it fits: to compile each and to emulate each, float and the integers, the estimate."""
+    integers = sum(each != "fp16" for each in request.precisions)
+    return 2 * len(request.precisions) + 1 + integers + ("fp16" in request.precisions)
+
+
+def _fits(request: Request, path: Path, feed: Feed | None, work: Path, cache: Path, steps: Steps) -> Sequence[Fit]:
+    calibration = _calibration(request, feed)
+    found = []
+    for precision in request.precisions:
+        made = "compiling" if precision == "fp16" else "quantizing and compiling"
+        steps.begin(f"{made} in {precision} for the {request.target.device}")
+        found.append(fit(path, precision, request.target, calibration, work, cache, request.limits))
+    return found
 
 
 def _calibration(request: Request, feed: Feed | None) -> Calibration | None:
@@ -149,6 +179,7 @@ def _calibration(request: Request, feed: Feed | None) -> Calibration | None:
 
 
 def _warnings(path: Path, feed: Feed | None, *, half_precision: bool) -> tuple[tuple[Deviation, ...], str | None]:
+    """feed: None where nothing is to be measured: what does not fit the NPU may be too large for this computer, too."""
     ranges, name = None, None
     if feed is not None:
         try:
@@ -160,24 +191,16 @@ def _warnings(path: Path, feed: Feed | None, *, half_precision: bool) -> tuple[t
     return tuple(warnings(path, ranges, half_precision=half_precision)), name
 
 
-def _estimate(path: Path, request: Request, fits: Sequence[Fit]) -> Estimate | NoEstimate | None:
+def _estimate(path: Path, request: Request, fits: Sequence[Fit], steps: Steps) -> Estimate | NoEstimate | None:
     """Of fp16, which published latencies exist for; None where it was not asked for or does not fit."""
     if not any(one.precision == "fp16" and one.compiled for one in fits):
         return None
+    steps.begin("estimating the latency in fp16")
     runtime = next((each for each in RUNTIMES if calibration_of(request.target, each)), RUNTIMES[0])
-    return estimate(path, request.target.device, runtime, limits=request.limits)
-
-
-def _why_unscored(request: Request, feed: Feed | None) -> str | None:
-    """Raises InputError where some frames have truth and others not."""
-    if feed is None:
-        return NOTHING_TO_FEED.rstrip(".")
-    if request.frames is None:
-        return "no frames were given (--data): the inputs are made up, so there is nothing to score"
-    if not request.frames.depths:
-        return f"{request.frames.root} has no depth: there is no truth to score against"
-    demand_needs(request.frames, OFFICIAL)
-    return None
+    try:
+        return estimate(path, request.target.device, runtime, limits=request.limits)
+    except LpcvError as error:  # the rest can do without
+        return NoEstimate(f"No latency can be estimated: {error}")
 
 
 def _both(request: Request, fits: Sequence[Fit]) -> tuple[str, ...]:
@@ -187,7 +210,9 @@ def _both(request: Request, fits: Sequence[Fit]) -> tuple[str, ...]:
     return shared_frames(request.frames, request.calibration, names)
 
 
-def _write_models(out: Path, fits: Sequence[Fit]) -> None:
-    for one in fits:
-        if one.quantized is not None:
-            write_bytes(out / one.quantized.path.name, one.quantized.path.read_bytes())
+def _clear_the_others(request: Request, numbers: Numbers) -> None:
+    """Where there are no predictions this time, none of another model shall stay for this one's."""
+    if request.out is not None:
+        for precision in request.precisions:
+            if request.out / precision not in numbers.written:
+                clear(request.out / precision)

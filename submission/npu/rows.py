@@ -12,6 +12,7 @@ import numpy as np
 
 from ...console import track
 from ...data.folder import FrameFolder
+from ...errors import InputError
 from ...evaluate.frame_score import FrameScore, mean_score
 from ...evaluate.journal import Journal
 from ...evaluate.official import OFFICIAL
@@ -42,6 +43,7 @@ class Row:
 
     scores: of these frames, official; None where there is no truth; from_float: on the same frames, None for float
     itself; context_bytes: of what an NPU would load, None for float; stopped: why there are no numbers
+    not_finite: those of the frames whose output holds NaN or infinity
     """
 
     precision: str
@@ -51,6 +53,7 @@ class Row:
     from_float: Difference | None = None
     context_bytes: int | None = None
     stopped: str | None = None
+    not_finite: tuple[str, ...] = ()
 
     @property
     def mean(self) -> FrameScore | None:
@@ -60,7 +63,8 @@ class Row:
         """The same computation's scores on some of its frames; the difference is another one then."""
         wanted = frozenset(names)
         kept = None if self.scores is None else tuple(score for score in self.scores if score.frame in wanted)
-        return replace(self, names=tuple(names), scores=kept, from_float=None)
+        spoiled = tuple(name for name in self.not_finite if name in wanted)
+        return replace(self, names=tuple(names), scores=kept, from_float=None, not_finite=spoiled)
 
     def as_json(self) -> dict[str, Any]:
         mean = self.mean
@@ -73,14 +77,43 @@ class Row:
             "difference_from_float_on_the_same_frames": self.from_float and self.from_float.as_json(),
             "context_bytes": self.context_bytes,
             "stopped": self.stopped,
+            "frames_not_finite": list(self.not_finite),
         }
 
 
+class Watched:
+    """A computation that remembers what it was asked for, and of which frames the output was not finite."""
+
+    def __init__(self, compute: Compute) -> None:
+        self._compute = compute
+        self._finite: dict[str, bool] = {}
+
+    def __call__(self, name: str) -> Array:
+        output = self._compute(name)
+        self._finite[name] = bool(np.isfinite(output).all())
+        return output
+
+    def not_finite(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of the names, each of which is computed for it where it has not been."""
+        if missing := [name for name in names if name not in self._finite]:
+            for name in track(missing, "looking for NaN and infinity"):
+                self(name)
+        return tuple(name for name in names if not self._finite[name])
+
+
 def computing(model: Path, feed: Feed) -> Compute:
-    """frame -> the model's output, by ONNX Runtime."""
+    """frame -> the model's output, by ONNX Runtime. Raises InputError where it cannot be loaded, or later run."""
     session = open_session(model)
     (given,) = session.get_inputs()
-    return lambda name: np.asarray(session.run(None, {given.name: feed.array(name)})[0])
+
+    def compute(name: str) -> Array:
+        try:
+            return np.asarray(session.run(None, {given.name: feed.array(name)})[0])
+        except Exception as error:  # onnxruntime's exceptions share no base class but this one
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"ONNX Runtime cannot run {model} ({reason}).", f"Run `lpcv check {model}`.") from error
+
+    return compute
 
 
 def difference(ours: Compute, theirs: Compute, names: Sequence[str], what: str) -> Difference:

@@ -27,10 +27,10 @@ from ...evaluate.score import demand_needs
 from ...evaluate.statistics import Difference, paired_difference
 from ...files import append_line
 from ...hub_folder import HubFolder
+from ...hub_jobs.precisions import Precision
 from ...hub_jobs.quantize.calibration import Calibrated, calibrate
 from ...hub_jobs.quantize.layers import Layer, layers
-from ...hub_jobs.quantize.precision import Precision
-from ...hub_jobs.quantize.prepare import prepare
+from ...hub_jobs.quantize.prepare import Prepared, prepare
 from ...hub_jobs.quantize.quantizer import assemble
 from ...hub_jobs.quantize.variants import alone, kept_in_16_bits
 from ...machine import usable_cores
@@ -39,6 +39,7 @@ from .fit import Calibration, shared_frames
 from .frames import Pictures, picture_size
 
 COMPARED = 2  # frames on which all layers' changes of the output are compared
+ROUNDING = 1e-9  # of a score out of 100
 WORTH = 3  # layers that the picture names, and that are proposed for 16 bits
 
 Values = dict[str, float | None]  # frame -> F-Score
@@ -92,9 +93,18 @@ class Sensitivity:
     both: tuple[str, ...] = ()
 
     @property
+    def comparable(self) -> bool:
+        """Whether a layer's cost can be known: not where the float model itself has no score on a frame."""
+        return None not in self.exact.values()
+
+    @property
     def worst(self) -> tuple[LayerCost, ...]:
-        """The three that cost most."""
-        return self.costs[:WORTH]
+        """Of the scored layers the three that cost most, or fewer where not three cost anything.
+
+        Without a cost stands foremost the layer that alone leaves a frame without a score.
+        """
+        costing = [one for one in self.costs if one.cost is None or one.cost.mean > ROUNDING]
+        return tuple(costing[:WORTH]) if self.comparable else ()
 
     @property
     def worth_keeping(self) -> tuple[str, ...]:
@@ -139,16 +149,16 @@ def analyse(model: Path, frames: FrameFolder, precision: Precision, calibration:
     if len(ranked) > most:
         note(f"Scoring the {most} of {len(ranked)} layers that change the output most; --layers scores more of them.")
     sixteen = precision == "w8a8"
-    kept = _Kept(HubFolder().root / "htp" / "sensitivity", frames)
+    kept = _Kept(HubFolder().htp / "sensitivity", frames, prepared)
     scored = []
     total = 2 + min(most, len(ranked)) * (1 + sixteen)
     try:
         with Meter("scoring variants", total) as meter:
-            exact = kept.scores(prepared.source.read_bytes(), prepared.source, meter)
-            quantized = kept.scores(assemble(calibrated, precision), prepared.source, meter)
+            exact = kept.scores(None, meter)
+            quantized = kept.scores(assemble(calibrated, precision), meter)
             for layer, change in ranked[:most]:
-                by_itself = kept.scores(alone(calibrated, layer, precision), prepared.source, meter)
-                wide = kept.scores(kept_in_16_bits(calibrated, layer), prepared.source, meter) if sixteen else None
+                by_itself = kept.scores(alone(calibrated, layer, precision), meter)
+                wide = kept.scores(kept_in_16_bits(calibrated, layer), meter) if sixteen else None
                 scored.append(LayerCost(
                     layer, change, by_itself, wide, _difference(exact, by_itself),
                     None if wide is None else _difference(wide, quantized),
@@ -164,10 +174,11 @@ def analyse(model: Path, frames: FrameFolder, precision: Precision, calibration:
 
 @dataclass(frozen=True)
 class _Kept:
-    """Scores of models by content: one line of a file for each, FRAMES.jsonl."""
+    """Scores of models made from one, by content: one line of a file for each, FRAMES.jsonl."""
 
     root: Path
     frames: FrameFolder
+    prepared: Prepared
 
     @property
     def _path(self) -> Path:
@@ -175,19 +186,24 @@ class _Kept:
         decisive = [self.frames.fingerprint(), described, __version__, onnxruntime_version()]
         return self.root / f"{hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:32]}.jsonl"
 
-    def scores(self, content: bytes, source: Path, meter: Meter) -> Values:
-        """F-Score of each frame; from the file where this very model has been scored before."""
-        digest = hashlib.sha256(content).hexdigest()
+    def scores(self, content: bytes | None, meter: Meter) -> Values:
+        """F-Score of each frame; from the file where this very model has been scored before.
+
+        content: the .onnx, None for the float model itself, which may keep weights in other files
+        """
+        digest = self.prepared.source_sha256 if content is None else hashlib.sha256(content).hexdigest()
         found = self._read().get(digest)
         if found is None:
-            found = self._score(content, source)
+            found = self._score(content)
             self.root.mkdir(parents=True, exist_ok=True)
             append_line(self._path, json.dumps({"model": digest, "f_score": found}))
         meter.advance()
         return found
 
-    def _score(self, content: bytes, source: Path) -> Values:
-        model = replace(OnnxModel.open(source, threads=1), session=open_session(content, 1))
+    def _score(self, content: bytes | None) -> Values:
+        model = OnnxModel.open(self.prepared.source, threads=1)
+        if content is not None:
+            model = replace(model, session=open_session(content, 1))
         demand_kind(model.kind, OFFICIAL.weakest_kind, f"protocol {OFFICIAL.name}")
 
         def one(name: str) -> tuple[str, float | None]:

@@ -1,4 +1,4 @@
-"""The layers' costs as a table, and as bars with the three worst named above them."""
+"""The layers' costs as a table, and as bars with the three that cost most named above them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from ...evaluate.numbers import count, number
 from ...evaluate.official import OFFICIAL
 from ...evaluate.report.charts import nice_step
 from ...evaluate.statistics import FEW_FRAMES, Difference
-from .sensitivity import LayerCost, Sensitivity, Values
+from .sensitivity import ROUNDING, WORTH, LayerCost, Sensitivity, Values
 from .show import NOTHING, small
 
 Colour = tuple[int, int, int]
 
 MOST_BARS = 24
-LEFT, WIDTH, RIGHT, TOP, ROW, BOTTOM = 330, 560, 30, 118, 26, 46  # pixels
+LEFT, WIDTH, RIGHT, TOP, ROW, BOTTOM = 330, 560, 30, 156, 26, 46  # pixels
 COST, REGAINED, LINE, WHISKER = (213, 94, 0), (0, 114, 178), (222, 222, 222), (90, 90, 90)  # told apart colour-blind
 SMALL, LARGE = 0.42, 0.52
-ROUNDING = 1e-9  # of a score out of 100
 
 
 def show(found: Sensitivity) -> None:
@@ -48,9 +47,19 @@ def show(found: Sensitivity) -> None:
 
 
 def worst_line(found: Sensitivity) -> str:
-    """The three worst layers by name, and whether their cost is real."""
+    """Those of the scored layers that cost most, three at most, by name, and whether their cost is real."""
+    if not found.comparable:
+        return "A frame has no score in float, so no layer's cost is known."
     named = ", ".join(f"{one.layer.name} ({_told(one.cost)})" for one in found.worst)
-    return f"The worst when alone quantized: {named}."
+    return f"{_heading(found, ' when alone quantized')}{f': {named}' if named else ''}."
+
+
+def _heading(found: Sensitivity, when: str = "") -> str:
+    """What the named layers are: not all are scored, and not three need cost anything."""
+    of, costing = f"the {len(found.costs)} scored{when}", len(found.worst)
+    if costing == WORTH:
+        return f"The three that cost most of {of}"
+    return f"Of {of}, " + {0: "none costs anything", 1: "1 costs something"}.get(costing, f"{costing} cost something")
 
 
 def draw(found: Sensitivity) -> Rgb:
@@ -58,14 +67,17 @@ def draw(found: Sensitivity) -> Rgb:
     costs = found.costs[:MOST_BARS]
     height = TOP + ROW * max(len(costs), 1) + BOTTOM
     canvas = np.full((height, LEFT + WIDTH + RIGHT, 3), PAPER, np.uint8)
-    of = f"{count(len(found.frames), 'frame')}, {len(costs)} of {len(found.costs) + len(found.unscored)} layers"
-    _write(canvas, f"Cost of {found.precision} in {OFFICIAL.ranks} (of 100) by layer; {of}", (16, 22), LARGE)
+    title = f"What {found.precision} costs, layer by layer: "
+    room = canvas.shape[1] - 32 - _width(title, LARGE)
+    _write(canvas, title + _shortened(str(found.model), room, LARGE), (16, 22), LARGE)
+    _write(canvas, _basis(found, len(costs)), (16, 44), SMALL)
+    _write(canvas, f"{_heading(found)}{':' if found.worst else ''}", (16, 68), SMALL)
     for index, one in enumerate(found.worst):
-        _write(canvas, f"{index + 1}. {one.layer.name}: {_told(one.cost)}", (16, 46 + 18 * index), SMALL)
+        _write(canvas, f"{index + 1}. {one.layer.name}: {_told(one.cost)}", (16, 86 + 18 * index), SMALL)
     for column, text, colour in ((LEFT, "alone quantized: lost", COST), (LEFT + 200, "alone in 16 bits: regained",
                                                                          REGAINED)):  # fmt: skip
-        cv2.rectangle(canvas, (column, 96), (column + 12, 106), colour, cv2.FILLED)
-        _write(canvas, text, (column + 18, 106), SMALL)
+        cv2.rectangle(canvas, (column, 134), (column + 12, 144), colour, cv2.FILLED)
+        _write(canvas, text, (column + 18, 144), SMALL)
     low, high = _range(costs)
     _axis(canvas, low, high, height - BOTTOM)
     for index, one in enumerate(costs):
@@ -78,6 +90,14 @@ def draw(found: Sensitivity) -> Rgb:
         if one.regained is not None:
             _bar(canvas, one.regained, REGAINED, top + 13, (low, high))
     return canvas
+
+
+def _basis(found: Sensitivity, drawn: int) -> str:
+    """The score, the frames, and how many of the layers were scored and are drawn."""
+    scored = len(found.costs)
+    of = f"{scored} of {scored + len(found.unscored)} layers scored{f', {drawn} drawn' if drawn < scored else ''}"
+    on = f"{count(len(found.frames), 'frame')} of {found.frames.root.resolve().name}"
+    return f"{OFFICIAL.ranks} (of 100) on {on}; {of}"
 
 
 def _row(one: LayerCost) -> tuple[str, ...]:
@@ -144,17 +164,17 @@ def _axis(canvas: Rgb, low: float, high: float, base: int) -> None:
     _write(canvas, label, (LEFT, base + 38), SMALL)
 
 
-def _shortened(text: str, most_px: int) -> str:
+def _shortened(text: str, most_px: int, size: float = SMALL) -> str:
     """The END of a name that is too long: names of one network begin alike."""
-    if _width(text) <= most_px:
+    if _width(text, size) <= most_px:
         return text
-    while text and _width(f"..{text}") > most_px:
+    while text and _width(f"..{text}", size) > most_px:
         text = text[1:]
     return f"..{text}"
 
 
-def _width(text: str) -> int:
-    return cv2.getTextSize(text, FONT, SMALL, 1)[0][0]
+def _width(text: str, size: float = SMALL) -> int:
+    return cv2.getTextSize(text, FONT, size, 1)[0][0]
 
 
 def _write(canvas: Rgb, text: str, at: tuple[int, int], size: float) -> None:

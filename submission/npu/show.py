@@ -16,32 +16,42 @@ from .rows import EMULATOR, SHOWN, Difference, Row
 NOTHING = "-"
 
 
-def show(rehearsal: Rehearsal) -> None:
-    """Results on stdout; what must be known of them on stderr."""
-    target, given = rehearsal.request.target, rehearsal.request
+MORE_THAN_A_STEP = 1.01
+DIFFERENCES = ("from float: mean difference", "largest")
+MOST_NAMED = 8
+
+
+def show_fit(known: Rehearsal) -> None:
+    """What is known before the frames: results on stdout; on which input the ranges were measured on stderr."""
+    target = known.request.target
     where = f"the NPU of the {target.device} ({target.htp_arch or 'unknown'}, soc_model {target.soc_model})"
     table(
-        f"Does {rehearsal.source} fit {where}?",
+        f"Does {known.source} fit {where}?",
         ("precision", "fits", "NPU operations", "context, MB", "spill, MB", "what the compiler says"),
-        [_fit(one) for one in rehearsal.fits],
+        [_fit(one) for one in known.fits],
     )
-    if misfits := [(one.precision, misfit) for one in rehearsal.fits for misfit in one.misfits]:
-        rows = [(precision, misfit.node, misfit.op_type, misfit.reason, misfit.remedy) for precision, misfit in misfits]
-        table("In the way", ("precision", "node", "operator", "why", "instead"), rows)
-    if rehearsal.warnings:
+    if misfits := _misfits(known):
+        table("In the way", ("precision", "node", "operator", "why", "instead"), misfits)
+    if known.warnings:
         table(
             "Fits, but computes something else on the emulator or in half precision",
             ("node", "operator", "what", "instead"),
-            [(one.node, one.op_type, one.reason, one.remedy) for one in rehearsal.warnings],
+            [(one.node, one.op_type, one.reason, one.remedy) for one in known.warnings],
         )
-    told = rehearsal.estimate
+        if known.ranged_on is not None:
+            note(f"The warnings' ranges are those of {known.ranged_on}.")
+    told = known.estimate
     if isinstance(told, Estimate):
-        result(
-            f"Estimated latency in fp16: {told.ms:.2f} ms, {told.low_ms:.2f} to {told.high_ms:.2f} ms; {told.basis}."
-        )
+        ms, low, high = (milliseconds(value) for value in (told.ms, told.low_ms, told.high_ms))
+        result(f"Estimated latency in fp16: {ms} ms, {low} to {high} ms; {told.basis}.")
     elif told is not None:
         result(told.sentence)
-    if rehearsal.rows:
+
+
+def show_numbers(rehearsal: Rehearsal) -> None:
+    """What was computed: results on stdout; what must be known of them on stderr."""
+    given = rehearsal.request
+    if rehearsal.numbers.rows:
         of = f"{count(len(given.frames), 'frame')} of {given.frames.root}" if given.frames else "made-up inputs"
         title = f"What it computes, on {of}: emulated or computed on this computer, nothing is measured on a device"
         table(title, ("precision, by whom, on what", *SHOWN, *DIFFERENCES, "context, MB"), _rows(rehearsal),
@@ -50,8 +60,14 @@ def show(rehearsal: Rehearsal) -> None:
         note(line)
 
 
-MORE_THAN_A_STEP = 1.01
-DIFFERENCES = ("from float: mean difference", "largest")
+def _misfits(known: Rehearsal) -> list[tuple[str, ...]]:
+    """Equal ones of several precisions as one row."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for one in known.fits:
+        for misfit in one.misfits:
+            row = (misfit.node, misfit.op_type, misfit.reason, misfit.remedy)
+            found.setdefault(row, []).append(one.precision)
+    return [(", ".join(dict.fromkeys(precisions)), *row) for row, precisions in found.items()]
 
 
 def _fit(one: Fit) -> tuple[str, ...]:
@@ -65,9 +81,9 @@ def _fit(one: Fit) -> tuple[str, ...]:
 
 
 def _rows(rehearsal: Rehearsal) -> Iterator[tuple[str, ...]]:
-    every = max(len(row.names) for row in rehearsal.rows)
+    every = max(len(row.names) for row in rehearsal.numbers.rows)
     noun = "frame" if rehearsal.request.frames else "input"
-    for row in rehearsal.rows:
+    for row in rehearsal.numbers.rows:
         of_these = " of these" if len(row.names) < every else ""
         name = f"{row.precision}: {row.engine}, {count(len(row.names), noun)}{of_these}"
         if row.stopped:
@@ -89,13 +105,18 @@ def small(value: float) -> str:
     return f"{value:.1e}" if math.isfinite(value) else "not finite"
 
 
+def milliseconds(value: float) -> str:
+    """Three digits that count, so that what is not 0 does not look like it."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def _megabytes(size: int | None) -> str:
     return NOTHING if size is None else f"{size / 1e6:.2f}"
 
 
 def _agreements(rehearsal: Rehearsal) -> Iterator[str]:
     noun = "frame" if rehearsal.request.frames else "input"
-    for one in rehearsal.agreements:
+    for one in rehearsal.numbers.agreements:
         step = "" if one.step is None else f" (one step of its output is {small(one.step)})"
         yield (
             f"{one.precision}: emulator and ONNX Runtime's QDQ differ by {_text(one.difference)}{step}, "
@@ -114,7 +135,7 @@ def _text(difference: Difference) -> str:
 
 def _remarks(rehearsal: Rehearsal) -> Iterator[str]:
     given = rehearsal.request
-    for row in rehearsal.rows:
+    for row in rehearsal.numbers.rows:
         if row.stopped:
             yield f"{row.precision}: {row.stopped}"
         if row.engine == EMULATOR or row.scores is None:
@@ -136,9 +157,35 @@ def _remarks(rehearsal: Rehearsal) -> Iterator[str]:
             )
     elif quantized is not None:
         yield "Integers calibrated with made-up inputs: they say that it fits, and nothing of the error on pictures."
-    if rehearsal.ranged_on is not None and rehearsal.warnings:
-        yield f"The warnings' ranges are those of {rehearsal.ranged_on}."
-    if rehearsal.rows and rehearsal.unscored:
-        yield f"No score: {rehearsal.unscored}."
-    elif rehearsal.unscored and any(one.compiled for one in rehearsal.fits):
-        yield f"Nothing was computed: {rehearsal.unscored}."
+    yield from _not_finite(rehearsal)
+    if rehearsal.uncomputed:
+        if any(one.compiled for one in rehearsal.fits):
+            yield f"Nothing was computed: {rehearsal.uncomputed}"
+    elif rehearsal.unscored:
+        yield f"No score: {rehearsal.unscored}"
+    if given.out is not None and not rehearsal.written:
+        yield f"Nothing was written into {given.out}: {_why_nothing_written(rehearsal)}"
+
+
+def _not_finite(rehearsal: Rehearsal) -> Iterator[str]:
+    noun = "frame" if rehearsal.request.frames else "input"
+    told: set[tuple[str, str]] = set()
+    for row in rehearsal.numbers.rows:
+        if row.not_finite and (row.precision, row.engine) not in told:  # of float's two rows the one of all frames
+            told.add((row.precision, row.engine))
+            named = ", ".join(row.not_finite[:MOST_NAMED])
+            more = f" and {len(row.not_finite) - MOST_NAMED} more" if len(row.not_finite) > MOST_NAMED else ""
+            yield (
+                f"{row.precision} by {row.engine}: the output holds NaN or infinity in "
+                f"{count(len(row.not_finite), noun)}: {named}{more}."
+            )
+
+
+def _why_nothing_written(rehearsal: Rehearsal) -> str:
+    if rehearsal.request.frames is None and rehearsal.uncomputed is None:
+        return "fp16 makes no model of its own, and without frames (--data) there are no predictions."
+    if rehearsal.uncomputed is not None:
+        return rehearsal.uncomputed
+    if all(row.stopped for row in rehearsal.numbers.rows if row.engine == EMULATOR):
+        return "no precision was emulated to the end."
+    return rehearsal.unscored or "there are no predictions."
