@@ -155,6 +155,7 @@ def test_data_check_draws_a_sheet(scenes: Path, tmp_path: Path, capsys: pytest.C
     assert cv2.imread(str(tmp_path / "s.png")) is not None
 
 
+@pytest.mark.slow
 def test_real_frames_train_check_and_score(
     reference_data: Path, train_arguments: Callable[..., list[str]], tmp_path: Path
 ) -> None:

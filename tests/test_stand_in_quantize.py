@@ -232,6 +232,7 @@ def test_precision_is_part_of_the_order_and_leaves_other_orders_as_they_were() -
     assert compiling.base(where) == "5dd121060ba0073bebe47fd1ebefc44948dfb496057bbc0123df825e3bc5c92a"
 
 
+@pytest.mark.slow
 def test_a_lost_answer_is_not_a_second_quantize_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's own POST is cut off after the server took it; the job is found again by its mark."""
     real = HubClient._submitted

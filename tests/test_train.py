@@ -380,6 +380,7 @@ def test_encoder_weights_for_another_network_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_validation_computes_in_float32_whatever_training_does(train_arguments: TrainArguments, scenes: Path,
                                                                tmp_path: Path) -> None:  # fmt: skip
     out = tmp_path / "run"
