@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+from filelock import FileLock
 from lpcv.cli import run as run_cli
 from lpcv.data.images import write_png
 from lpcv.data.resize import nearest
@@ -23,16 +24,30 @@ TrainArguments = Callable[..., list[str]]
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight synthetic scenes; read only."""
-    return make_scenes(tmp_path_factory.mktemp("frames") / "scenes", 8, seed=5, workers=1)
+    return made_once(tmp_path_factory, "scenes", lambda place: make_scenes(place, 8, seed=5, workers=1))
 
 
 @pytest.fixture(scope="session")
 def tiny_run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished, exported run of a few steps; read only."""
-    out = tmp_path_factory.mktemp("runs") / "tiny"
-    assert run_cli([*plumbing_run(scenes, out), "--val", str(scenes)]) == 0
-    assert run_cli(["export", str(out)]) == 0
-    return out
+
+    def make(out: Path) -> None:
+        assert run_cli([*plumbing_run(scenes, out), "--val", str(scenes)]) == 0
+        assert run_cli(["export", str(out)]) == 0
+
+    return made_once(tmp_path_factory, "tiny", make)
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that all processes of this test session share, made by the first that wants it; read only."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made_once"
+    root.mkdir(exist_ok=True)
+    with FileLock(root / f"{name}.lock"):
+        if not (root / f"{name}.done").exists():
+            make(root / name)
+            (root / f"{name}.done").touch()
+    return root / name
 
 
 @pytest.fixture
