@@ -26,6 +26,11 @@ def result(text: str) -> None:
     print(text, flush=True)
 
 
+def count(number: int, noun: str, ending: str = "s") -> str:
+    """ "1 frame", "2,000 frames", "3 batches". ending: of the plural"""
+    return f"{number:,} {noun}{ending * (number != 1)}"
+
+
 def next_step(command: str) -> None:
     """The next likely command, on stderr."""
     note(f"Next: {command}")
@@ -44,8 +49,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
     """Yield the items; show how many are done and the time left (a bar on a terminal, else a line now and then)."""
-    count = total if total is not None else len(items) if isinstance(items, Sequence) else None
-    with Meter(what, count) as meter:
+    known = total if total is not None else len(items) if isinstance(items, Sequence) else None
+    with Meter(what, known) as meter:
         for item in items:
             yield item
             meter.advance()

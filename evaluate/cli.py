@@ -72,7 +72,7 @@ def score(
     A run's newest official score, of whichever frames, is also kept in RUN/score.json, which `lpcv package` packs. A
     command that writes something goes on where it was interrupted when it is typed again.
     """
-    from ..console import next_step, note
+    from ..console import count, next_step, note
     from ..data.folder import open_folder, select, spread
     from ..data.images import write_png
     from ..files import demand_writable
@@ -82,7 +82,6 @@ def score(
     from .journal import Journal
     from .kept import keep_official, kept_in, with_training
     from .kinds import demand_kind
-    from .numbers import count
     from .official import OFFICIAL, on_device
     from .predictions import open_source
     from .protocols import chosen
@@ -163,7 +162,7 @@ def compare(
     for one metric of one pair and for independent frames; CPU times are this machine's and nothing of a device's.
     With --json or --scatter an interrupted command goes on where it stopped when it is typed again.
     """
-    from ..console import next_step, note
+    from ..console import count, next_step, note
     from ..data.folder import open_folder, select
     from ..data.images import write_png
     from ..files import demand_writable, write_json
@@ -174,7 +173,6 @@ def compare(
     from .footprint import environment
     from .jobs import frames_given
     from .journal import Journal
-    from .numbers import count
     from .protocols import chosen
 
     demand_writable({"--json": json_file, "--scatter": scatter}, pictures=["--scatter"])
@@ -249,14 +247,13 @@ def cloud(
     down, z forward, in metres. The points are the pixels that the score's clouds hold (confidence 2, or 1 where there
     is no 2), less the holes, which the score keeps as points at the camera.
     """
-    from ..console import next_step, note, table
+    from ..console import count, next_step, note, table
     from ..data.folder import open_folder
     from ..errors import InputError
     from ..files import demand_writable
     from .cloud import frame_cloud
     from .jobs import job_of
     from .kinds import demand_kind
-    from .numbers import count
     from .ply import write_ply
     from .predictions import open_source
 

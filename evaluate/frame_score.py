@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .numbers import count
+from ..console import count
 
 Values = Mapping[str, float | None]
 OPTIONAL = (

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..console import note
+from ..console import count, note
 from ..data.folder import FrameFolder
 from ..errors import InputError
 from ..files import sha256_file
 from ..hub_folder import SAME_HUB, HubFolder, is_job_id
 from ..prediction_folder import DESCRIPTION, described
 from .baseline import CONSTANT
-from .numbers import count
 
 MOST_NAMED = 5
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from ..console import note
+from ..console import count, note
 from ..data.folder import FrameFolder
 from ..files import append_line, write_bytes
 from .frame_score import FrameScore
-from .numbers import count
 from .predictions import HashedByFrame, Source
 from .protocol import Protocol
 

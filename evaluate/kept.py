@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..console import note
+from ..console import count, note
 from ..data.folder import FrameFolder, open_folder, select
 from ..errors import InputError
 from ..files import read_json
 from ..runs import Run, is_run
 from .baseline import CONSTANT
-from .numbers import count
 from .official import OFFICIAL
 from .protocol import Protocol
 from .result import Score

@@ -32,8 +32,3 @@ def with_interval(metric: str, value: float | None, interval: Interval | None) -
 
 def unit_and_direction(metric: str) -> str:
     return f"{FACTS[metric].unit}; {FACTS[metric].better}"
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 frame", "2,000 frames"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

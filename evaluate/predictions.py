@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..console import note
+from ..console import count, note
 from ..contract import CURRENT as CONTRACT
 from ..data.folder import FrameFolder
 from ..data.frame import Rgb
@@ -21,7 +21,6 @@ from ..runs import CHECKPOINT_KEY, Run, is_run
 from .baseline import CONSTANT, ConstantDepth
 from .jobs import job_of, predictions_of
 from .kinds import KINDS, demand_kind
-from .numbers import count
 from .protocol import Prediction
 
 

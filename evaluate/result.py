@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..console import count
 from ..contract import CURRENT as CONTRACT
 from ..files import write_json, write_text
 from .breakdown import GroupMean, column_interval, group_means, part_means
 from .frame_score import FrameScore, mean_score
-from .numbers import count
 from .protocol import Protocol
 from .statistics import METHOD, Interval
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from ..console import Meter, note
+from ..console import Meter, count, note
 from ..data.folder import CONFIDENCE, DEPTH, MANIFEST, FrameFolder
 from ..errors import InputError, Interrupted
 from .breakdown import labels_of
 from .frame_score import FrameScore
 from .journal import Journal, Rows
 from .kinds import demand_kind
-from .numbers import count
 from .official import OFFICIAL
 from .predictions import Source
 from .protocol import Protocol

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..console import note, result, table
-from .numbers import count, number, unit_and_direction, with_interval
+from ..console import count, note, result, table
+from .numbers import number, unit_and_direction, with_interval
 from .protocol import Protocol
 from .result import Score
 from .statistics import FEW_FRAMES

@@ -213,7 +213,7 @@ def milliseconds(value: float | None) -> str:
     """As many digits as tell something: "0.145", "2.64", "33.95", "142.1"; "not said" for None."""
     if value is None:
         return "not said"
-    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
+    return f"{value:.3g}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
 
 
 def _cycles(value: int | None) -> str:

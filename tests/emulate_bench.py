@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import quantize_graphs as graphs
+from conftest import SmallSet
 from lpcv.hub_jobs.htp.estimate import NoEstimate
 from lpcv.submission.npu import frames, rehearsal
 from onnx import helper
@@ -31,6 +32,21 @@ def depth_model(path: Path, gain: float = 0.1) -> Path:
         "v": np.full((1, 4, 1, 1), gain, np.float32),
     }
     return graphs.write(path, graphs.build(nodes, constants, [1, 1, 12, 16], fed=(1, 3, 12, 16)))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, small: SmallSet) -> Path:
+    """A model, three frames with truth, and a hub folder that a file's tests share: each model compiles once. Its path has a space."""
+    root = tmp_path_factory.mktemp("a space")
+    depth_model(root / "model.onnx")
+    small.write_frames(root / "data")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LPCV_HUB_FOLDER", str(place / "hub"))
+    return place / "hub"
 
 
 def words(place: Path, *more: str, data: bool = True, model: str = "model.onnx") -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,11 @@ import htp_graphs
 import numpy as np
 import pytest
 import quantize_graphs as graphs
-from conftest import SmallSet
-from emulate_bench import S24, by_row, depth_model, no_estimate, words
+from emulate_bench import S24, by_row, depth_model, hub, no_estimate, place, words  # noqa: F401
 from htp_graphs import needs_emulator
 from lpcv import cli
 from lpcv.hub_jobs.htp import door, emulator
 from lpcv.submission.npu import frames
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, small: SmallSet) -> Path:
-    """A model, three frames with truth, and a hub folder that the tests share, so that each model compiles once."""
-    root = tmp_path_factory.mktemp("emulate")
-    depth_model(root / "model.onnx")
-    small.write_frames(root / "data")
-    return root
-
-
-@pytest.fixture(autouse=True)
-def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LPCV_HUB_FOLDER", str(place / "hub"))
-    return place / "hub"
 
 
 def official(source: Path, data: Path, out: Path, *more: str) -> dict[str, Any]:
@@ -114,9 +99,15 @@ def test_typed_again_nothing_is_emulated_twice(
 
 
 @needs_emulator
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_keeps_what_is_done(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    stop: signal.Signals,
 ) -> None:
+    before = signal.getsignal(stop)
     no_estimate(monkeypatch)
     monkeypatch.setenv("LPCV_HUB_FOLDER", str(tmp_path / "hub"))
     asked: list[str] = []
@@ -125,7 +116,7 @@ def test_ctrl_c_keeps_what_is_done(
     def run(compiled: Any, inputs: Any, limits: Any) -> Iterator[Any]:
         for name, array in inputs:
             if interrupt and asked:
-                raise KeyboardInterrupt
+                signal.raise_signal(stop)
             asked.append(name)
             yield name, array.mean(1, keepdims=True)
 
@@ -133,6 +124,7 @@ def test_ctrl_c_keeps_what_is_done(
     command = words(place, "--precision", "fp16")
     assert cli.run(command) == 130
     assert "emulated 1 of 3 frames" in capsys.readouterr().err
+    assert signal.getsignal(stop) == before
     interrupt = False
     assert cli.run(command) == 0
     assert asked == ["0000", "0001", "0002"]

@@ -10,38 +10,24 @@ from typing import Any
 import htp_graphs
 import numpy as np
 import pytest
-from conftest import SmallSet
-from emulate_bench import S24, depth_model, no_estimate, pretend, words
+from emulate_bench import S24, depth_model, hub, no_estimate, place, pretend, words  # noqa: F401
 from htp_graphs import needs_emulator, node
 from lpcv import cli
 from lpcv.data.images import write_png
 from lpcv.errors import InputError
 from lpcv.hub_jobs.htp.fit import Misfit
 from lpcv.hub_jobs.htp.target import target_of
+from lpcv.hub_jobs.verdict import milliseconds
 from lpcv.submission.npu import rehearsal
 from lpcv.submission.npu.fit import Fit
 from lpcv.submission.npu.request import request_of
-from lpcv.submission.npu.show import milliseconds, show_fit
+from lpcv.submission.npu.show import show_fit
 from test_htp_fit import REFUSED, int64_input
 
 MISFITS = {name: (build, remedy) for name, (build, _, remedy) in REFUSED.items()}
 MISFITS |= {"int64 input": (int64_input, "AI Hub refuses")}
 FEW = ("Acos", "dynamic axis", "int64 input")  # of each kind one, as each takes a second
 AROUND = {"6-D transpose": {"/net/Reshape", "/net/Relu", "/net/Reshape_1"}}  # each has six dimensions, too
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, small: SmallSet) -> Path:
-    """A model, three frames with truth, and a hub folder for what the tests only pretend to emulate."""
-    root = tmp_path_factory.mktemp("emulate fit")
-    depth_model(root / "model.onnx")
-    small.write_frames(root / "data")
-    return root
-
-
-@pytest.fixture(autouse=True)
-def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LPCV_HUB_FOLDER", str(place / "hub"))
 
 
 @needs_emulator
@@ -186,5 +172,5 @@ def test_a_misfit_of_several_precisions_is_one_row(place: Path, capsys: pytest.C
 
 def test_a_small_estimate_is_no_zero() -> None:
     assert [milliseconds(value) for value in (0.00123, 0.5, 1.4321, 12.34, 1234.5)] == [
-        "0.00123", "0.5", "1.43", "12.3", "1234",
+        "0.00123", "0.5", "1.43", "12.34", "1234.5",
     ]  # fmt: skip

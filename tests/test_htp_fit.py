@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from htp_graphs import S24, after_relu, content, fitting, needs_emulator, node, picture
+from lpcv.console import count
 from lpcv.hub_jobs.htp.advice import ADVICE, advice_for
 from lpcv.hub_jobs.htp.compiler import compile_model
 from lpcv.hub_jobs.htp.fit import NO_ADVICE, Misfit, findings
-from lpcv.hub_jobs.htp.outcome import Compiled, Crashed, OutOfTime, Refused, Unsupported, counted
+from lpcv.hub_jobs.htp.outcome import Compiled, Crashed, OutOfTime, Refused, Unsupported
 from lpcv.hub_jobs.htp.traps import warnings
 from lpcv.hub_jobs.quantize.precision import Precision
 from lpcv.hub_jobs.quantize.quantizer import quantize
@@ -236,8 +237,8 @@ def test_an_int64_output_hides_no_refusal(cache: Path) -> None:
 
 
 def test_numbers_and_their_nouns() -> None:
-    assert [counted(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
-    assert counted(2, "batch", "es") == "2 batches"
+    assert [count(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert count(2, "batch", "es") == "2 batches"
 
 
 def test_what_nobody_has_tried_has_no_advice() -> None:

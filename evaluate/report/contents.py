@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...console import count
 from ...data.folder import FrameFolder
 from ..breakdown import GroupMean, labels_of
 from ..frame_score import FrameScore
 from ..kinds import MEANINGS
 from ..metrics import FACTS
-from ..numbers import count, number
+from ..numbers import number
 from ..result import Score
 from ..show import remarks
 from ..statistics import METHOD, Interval

@@ -15,6 +15,21 @@ MEASURED = "onnxruntime-qnn 2.7.0, tried 2026-11-21"
 
 
 @dataclass(frozen=True)
+class NodeFinding:
+    """What is wrong with a node. node: its name; reason, remedy: a sentence each; source: how the remedy is known."""
+
+    node: str
+    op_type: str
+    reason: str
+    remedy: str
+    source: str = MEASURED
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.node} ({self.op_type}): {self.reason} {self.remedy}"
+
+
+@dataclass(frozen=True)
 class Advice:
     """op_type: an operator, "" for any; pattern: a regular expression in the compiler's reason; remedy: a sentence."""
 

@@ -14,12 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...console import count
 from ...errors import InputError
 from .child import PROFILE
 from .compiler import DEFAULT_LIMITS, options_for, order_for, refusal
 from .door import PACKAGE, demand_available, versions
 from .graph import load
-from .outcome import Limits, Refused, Stopped, counted
+from .outcome import Limits, Refused, Stopped
 from .process import Child
 from .target import Target, target_of
 
@@ -132,7 +133,7 @@ def scaled(simulated: Simulated, calibration: Calibration) -> Estimate:
         f"of them within a factor of {calibration.median_ratio:.2f}, nine of ten within {calibration.p90_ratio:.2f}"
     )
     if missing := round(simulated.missing_ops):
-        basis += f"; {counted(missing, 'operation')} without a known cost {'is' if missing == 1 else 'are'} left out"
+        basis += f"; {count(missing, 'operation')} without a known cost {'is' if missing == 1 else 'are'} left out"
     if (mine := simulated.versions.get(PACKAGE)) != record()["onnxruntime_qnn"]:
         basis += f"; calibrated with {PACKAGE} {record()['onnxruntime_qnn']}, and this is {mine}"
     return Estimate(ms, ms / calibration.p90_ratio, ms * calibration.p90_ratio, basis)

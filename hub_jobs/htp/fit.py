@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .advice import advice_for
+from .advice import NodeFinding, advice_for
 from .graph import DOUBLE, INT64, Graph, load
 from .outcome import QDQ, Outcome, Refused, Unsupported
 
@@ -22,22 +22,13 @@ _UNTOLD = ("Failed to add node.", "Cannot get shape")
 
 
 @dataclass(frozen=True)
-class Misfit:
-    """node: its name, or "Acos:y" for a nameless one that makes y; source: where the remedy is known from.
+class Misfit(NodeFinding):
+    """A node that does not fit; a nameless one that makes y is called "Acos:y".
 
     on_hub_only: the emulator takes it, and AI Hub does not
     """
 
-    node: str
-    op_type: str
-    reason: str
-    remedy: str
-    source: str
     on_hub_only: bool = False
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.node} ({self.op_type}): {self.reason} {self.remedy}"
 
 
 def findings(model: Path | bytes, result: Outcome) -> list[Misfit]:

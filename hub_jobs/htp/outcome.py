@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...console import count
 from .target import Target
 
 QDQ = ("QuantizeLinear", "DequantizeLinear")
@@ -51,7 +52,7 @@ class Compiled:
 
     @property
     def sentence(self) -> str:
-        return f"Every node fits the NPU of the {self.target.device}: {counted(self.qnn_ops, 'operation')}."
+        return f"Every node fits the NPU of the {self.target.device}: {count(self.qnn_ops, 'operation')}."
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,6 @@ class Crashed:
 Stopped = OutOfMemory | OutOfTime | Crashed
 Outcome = Compiled | Refused | Stopped
 Specs = dict[str, tuple[tuple[int, ...], str]]
-
-
-def counted(number: int, noun: str, ending: str = "s") -> str:
-    """1 operation, 2 operations, 0 operations. ending: of the plural"""
-    return f"{number} {noun}{ending * (number != 1)}"
 
 
 def specs_of(rows: Any) -> Specs:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .advice import MEASURED
+from .advice import MEASURED, NodeFinding
 from .graph import FLOAT, UINT8, Graph, attribute, load
 from .nearest import emulated_rows, nearest_rows
 
@@ -31,19 +30,8 @@ FUSED_ALONG = ("Identity", "Reshape", "Transpose", "BatchNormalization", "Add", 
 SEE_THROUGH = ("Identity", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Cast", "Flatten")
 
 
-@dataclass(frozen=True)
-class Deviation:
-    """node: its name; reason, remedy: a sentence each; source: how it is known."""
-
-    node: str
-    op_type: str
-    reason: str
-    remedy: str
-    source: str = MEASURED
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.node} ({self.op_type}): {self.reason} {self.remedy}"
+class Deviation(NodeFinding):
+    """A node that fits, and computes something else."""
 
 
 def warnings(model: Path | bytes, ranges: Ranges | None = None, *, half_precision: bool = True) -> list[Deviation]:

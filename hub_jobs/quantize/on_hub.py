@@ -27,6 +27,8 @@ from .prepare import LARGEST_BYTES, demand_float, demand_interface, shape_of
 if TYPE_CHECKING:
     from ..history import Record
 
+AGAIN = "Remove it and type the command again: it is fetched anew."
+
 
 def order_of(target: Path, frames: FrameFolder, precision: str, *, samples: int, seed: int, out: Path) -> Order:
     """A quantize job for a run or float .onnx, calibrated with the frames that `--on local` would take.
@@ -112,9 +114,6 @@ def _read(graph: Path, fetched: Path, *, weights: bool) -> onnx.ModelProto:
         return onnx.load(str(graph), load_external_data=weights)
     except Exception as error:  # protobuf's own, or weights that end too early
         raise InputError(f"{fetched} holds no readable ONNX model ({error}).", AGAIN) from error
-
-
-AGAIN = "Remove it and type the command again: it is fetched anew."
 
 
 def conclude(record: Record, fetched: Path, out: Path) -> tuple[dict[str, Any], int]:

@@ -18,9 +18,10 @@ def emulate(order: dict[str, Any], folder: Path) -> list[Any]:
 
     Raises JobError where the emulator cannot run here, the model or the data do not fit, or it would take too long.
     """
+    from ...console import count
     from ...files import write_json
     from ..htp.emulator import run_all
-    from ..htp.outcome import Limits, counted
+    from ..htp.outcome import Limits
 
     compiled = ready_to_run(order)
     inputs = [[name, list(shape), dtype] for name, (shape, dtype) in compiled.inputs.items()]
@@ -39,17 +40,17 @@ def emulate(order: dict[str, Any], folder: Path) -> list[Any]:
             yield values
 
     write_dataset(folder / "outputs.h5", list(compiled.outputs), outputs())
-    sentence = f"{counted(batches.count, 'batch', 'es')} computed by {EMULATOR} for the {compiled.target.device}."
+    sentence = f"{count(batches.count, 'batch', 'es')} computed by {EMULATOR} for the {compiled.target.device}."
     log(sentence)
     write_json(folder / REPORT, {"sentence": sentence, "versions": {"stand-in": VERSION, **compiled.versions}})
     return inputs
 
 
-def _demand_time(needed_s: float, allowed_s: float, count: int) -> None:
-    from ..htp.outcome import counted
+def _demand_time(needed_s: float, allowed_s: float, batches: int) -> None:
+    from ...console import count
 
     if needed_s > allowed_s:
         raise JobError(
-            f"The emulator needs about {counted(round(needed_s / 60), 'minute')} for {counted(count, 'batch', 'es')}, "
+            f"The emulator needs about {count(round(needed_s / 60), 'minute')} for {count(batches, 'batch', 'es')}, "
             f"and the stand-in allows {allowed_s / 60:.0f}. Give fewer frames (--limit, --frames-per-job)."
         )

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...console import count
 from ...files import write_json
 from ...onnx_session import onnxruntime_version, open_session, warm_up
-from ..htp.outcome import counted
 from . import npu
 from .emulating import emulate
 from .memory import MemoryMeter
@@ -123,7 +123,7 @@ def _run_all(session: onnxruntime.InferenceSession, batches: Batches, place: Pat
             yield dict(zip(names, values, strict=True))
 
     write_dataset(place, names, outputs())
-    log(f"{counted(len(times), 'batch', 'es')} computed")
+    log(f"{count(len(times), 'batch', 'es')} computed")
     return times
 
 

@@ -83,6 +83,7 @@ def ready_to_run(order: Mapping[str, Any]) -> Compiled:
 def estimated(order: Mapping[str, Any]) -> dict[str, Any]:
     """{"estimated": {"ms", "low_ms", "high_ms", "basis"} or None, "sentence"}: of the device, never of this CPU."""
     from ..htp.estimate import Estimate, estimate
+    from ..verdict import milliseconds
 
     if refused := _refusal(order):
         return {"estimated": None, "sentence": f"No latency is estimated for the device: {refused}"}
@@ -97,7 +98,8 @@ def estimated(order: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(found, Estimate):
         return {"estimated": None, "sentence": found.sentence}
     told = {"ms": found.ms, "low_ms": found.low_ms, "high_ms": found.high_ms, "basis": found.basis}
-    sentence = f"ESTIMATED for the {order['device']}: {found.ms:.2f} ms ({found.low_ms:.2f} to {found.high_ms:.2f})"
+    ms, low, high = (milliseconds(value) for value in (found.ms, found.low_ms, found.high_ms))
+    sentence = f"ESTIMATED for the {order['device']}: {ms} ms ({low} to {high})"
     return {"estimated": told, "sentence": f"{sentence}; {found.basis}"}
 
 
@@ -160,8 +162,9 @@ def _compiled(order: Mapping[str, Any], path: Path, target: Target) -> Outcome:
 
 def _problem(path: Path, outcome: Outcome) -> str:
     """Why the model does not run on the NPU, the nodes named with what to use instead; "" where it does."""
+    from ...console import count
     from ..htp.fit import findings
-    from ..htp.outcome import Compiled, Refused, counted
+    from ..htp.outcome import Compiled, Refused
 
     found = findings(path, outcome)
     for one in found:
@@ -172,9 +175,9 @@ def _problem(path: Path, outcome: Outcome) -> str:
     if not isinstance(outcome, Refused) or not named:
         return f"{outcome.sentence} {CPU_ONLY}"
     rest = len(named) - FINDINGS_TOLD
-    more = f" And {counted(rest, 'more node')}; the log has {'it' if rest == 1 else 'them'}." if rest > 0 else ""
+    more = f" And {count(rest, 'more node')}; the log has {'it' if rest == 1 else 'them'}." if rest > 0 else ""
     told = " ".join(named[:FINDINGS_TOLD])
-    return f"{counted(len(named), 'node')} {DO_NOT_FIT} the {outcome.target.device}. {told}{more}"
+    return f"{count(len(named), 'node')} {DO_NOT_FIT} the {outcome.target.device}. {told}{more}"
 
 
 def _misfit(problem: str, strict: bool, sentences: list[str]) -> None:
@@ -193,9 +196,9 @@ def _say_warnings(path: Path) -> None:
 
 
 def _facts(outcome: Any) -> dict[str, Any]:
-    from ..htp.outcome import counted
+    from ...console import count
 
-    nodes, operations = counted(outcome.onnx_nodes, "node"), counted(outcome.qnn_ops, "operation")
+    nodes, operations = count(outcome.onnx_nodes, "node"), count(outcome.qnn_ops, "operation")
     tools = ", ".join(f"{name} {version}" for name, version in outcome.versions.items())
     log(
         f"context {outcome.context_bytes / 1e6:.2f} MB, spill {outcome.spill_bytes} bytes, "

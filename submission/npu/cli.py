@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -90,7 +92,6 @@ def emulate(
     from .show import show_fit, show_numbers
 
     demand_available()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept, temporary files go
     demand_writable({"--json": json_file, "--out": out / f"{model.stem}.w8a8.onnx" if out else None})
     request = request_of(
         model, device, precisions, data=data, chosen=chosen, emulated=limit or (FRAMES if data else INPUTS),
@@ -103,7 +104,8 @@ def emulate(
         if json_file:
             write_json(json_file, known.as_json())  # the frames may fail
 
-    rehearsal = rehearse(request, tell)
+    with _terminated_like_interrupted():
+        rehearsal = rehearse(request, tell)
     show_numbers(rehearsal)
     if json_file:
         write_json(json_file, rehearsal.as_json())
@@ -186,11 +188,20 @@ def sensitivity(
         next_step(f"lpcv quantize {given} --data {frames_in} --precision {precision} {kept}")
 
 
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM is Ctrl-C here: what is done is kept, and temporary files go."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _say_if_trained_on(model: Path, frames: object) -> None:
-    from ...console import note
+    from ...console import count, note
     from ...data.folder import FrameFolder
     from ...evaluate.kept import trained_on
-    from ...evaluate.numbers import count
     from ...runs import Run, is_run
 
     if isinstance(frames, FrameFolder) and is_run(model) and (seen := trained_on(Run(model), frames)):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...console import count
 from ...data.folder import FrameFolder, spread
 from ...evaluate.frame_score import FrameScore
 from ...evaluate.journal import Journal
-from ...evaluate.numbers import count
 from ...evaluate.predictions import OnnxModel
 from ...machine import usable_cores
 from .fit import Fit, output_step

@@ -12,14 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ...console import Meter, note
+from ...console import Meter, count, note
 from ...contract import CURRENT as CONTRACT
 from ...data.folder import FrameFolder
 from ...data.frame import Rgb
 from ...data.images import read_rgb
 from ...data.model_input import contract_input
 from ...errors import InputError, Interrupted
-from ...evaluate.numbers import count
 from ...evaluate.protocol import Prediction
 from ...files import replacing, sha256_file
 from ...hub_jobs.htp.emulator import EmulationStopped, run

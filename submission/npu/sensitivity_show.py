@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ...console import note, result, table
+from ...console import count, note, result, table
 from ...data.frame import Rgb
 from ...data.pictures import FONT, INK, PAPER
-from ...evaluate.numbers import count, number
+from ...evaluate.numbers import number
 from ...evaluate.official import OFFICIAL
 from ...evaluate.report.charts import nice_step
 from ...evaluate.statistics import FEW_FRAMES, Difference

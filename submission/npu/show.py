@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ...console import note, result, table
-from ...evaluate.numbers import count, number
+from ...console import count, note, result, table
+from ...evaluate.numbers import number
 from ...hub_jobs.htp.estimate import Estimate
 from ...hub_jobs.htp.outcome import Compiled
+from ...hub_jobs.verdict import milliseconds
 from .fit import Fit
 from .rehearsal import Rehearsal
 from .rows import EMULATOR, SHOWN, Difference, Row
 
 NOTHING = "-"
-
-
 MORE_THAN_A_STEP = 1.01
 DIFFERENCES = ("from float: mean difference", "largest")
 MOST_NAMED = 8
@@ -103,11 +102,6 @@ def _difference(row: Row) -> tuple[str, str]:
 def small(value: float) -> str:
     """Two digits of a difference."""
     return f"{value:.1e}" if math.isfinite(value) else "not finite"
-
-
-def milliseconds(value: float) -> str:
-    """Three digits that count, so that what is not 0 does not look like it."""
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _megabytes(size: int | None) -> str:
