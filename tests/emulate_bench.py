@@ -36,7 +36,7 @@ def depth_model(path: Path, gain: float = 0.1) -> Path:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, small: SmallSet) -> Path:
-    """A model, three frames with truth, and a hub folder that a file's tests share: each model compiles once. Its path has a space."""
+    """A model, three frames with truth, and a hub folder that a file's tests share; the path has a space."""
     root = tmp_path_factory.mktemp("a space")
     depth_model(root / "model.onnx")
     small.write_frames(root / "data")
