@@ -95,17 +95,10 @@ def measure(frame: Frame, prediction: Map, swapped: Map) -> FrameMeaning | None:
 
     None where the frame has no depth, too little trusted depth, or is nearly flat.
     """
-    if frame.depth_m is None:
+    found = varied(frame)
+    if found is None:
         return None
-    trusted = frame.depth_m > 0
-    if frame.confidence is not None:
-        trusted &= frame.confidence >= (Level.HIGH if (frame.confidence == Level.HIGH).any() else Level.MEDIUM)
-    truth, mask = _sample(frame.depth_m), _sample(trusted)
-    if mask.mean() < LEAST_TRUSTED_SHARE:
-        return None
-    low, high = np.percentile(truth[mask], (10, 90))
-    if high < FLAT_RATIO * low:
-        return None
+    truth, mask = found
     plain, other = shrink(prediction), shrink(swapped)
     views = {view: (turn(truth)[turn(mask)], turn(mask)) for view, turn in VIEWS.items()}
     return FrameMeaning(
@@ -116,6 +109,20 @@ def measure(frame: Frame, prediction: Map, swapped: Map) -> FrameMeaning | None:
         {view: aligned_error(true, other[where]) for view, (true, where) in views.items()},
         _spread(plain),
     )
+
+
+def varied(frame: Frame) -> tuple[Map, Map] | None:
+    """The truth in metres and where it is trusted, both at `GRID`'s size; None where `measure` says nothing."""
+    if frame.depth_m is None:
+        return None
+    trusted = frame.depth_m > 0
+    if frame.confidence is not None:
+        trusted &= frame.confidence >= (Level.HIGH if (frame.confidence == Level.HIGH).any() else Level.MEDIUM)
+    truth, mask = sample(frame.depth_m), sample(trusted)
+    if mask.mean() < LEAST_TRUSTED_SHARE:
+        return None
+    low, high = np.percentile(truth[mask], (10, 90))
+    return None if high < FLAT_RATIO * low else (truth, mask)
 
 
 def _spread(prediction: Map) -> float:
@@ -236,7 +243,7 @@ def _finding(index: int, state: State, found: str, worst: tuple[str, ...] = ()) 
     return Finding(NAMES[index], state, EXPECTED[index], found, WHY[index], REMEDY[index], worst)
 
 
-def _sample(values: Map) -> Map:
+def sample(values: Map) -> Map:
     """Nearest values at the centres of `GRID`'s cells; never an average, which would invent depth across an edge."""
     rows = ((np.arange(GRID[1]) + 0.5) * values.shape[0] / GRID[1]).astype(int)
     columns = ((np.arange(GRID[0]) + 0.5) * values.shape[1] / GRID[0]).astype(int)

@@ -1,0 +1,153 @@
+"""Whether the output is depth up to ONE scale: no offset, and not cut off at the ends of its range.
+
+An offset is looked for by least squares in both directions, truth from output and output from truth, and the smaller of
+the two counts: a weak model that shrinks towards the mean shows an offset in one direction only, and removing that
+would not be a repair. What it costs is the official score itself, with and without it, on a few frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contract import CURRENT as CONTRACT
+from ..data.frame import Frame, Level
+from ..evaluate.alignment import least_squares_in_depth
+from ..evaluate.official import score_frame
+from .findings import Finding, State
+from .meaning import CONSISTENT_SHARE, Map, aligned_error, sample, varied
+
+NAMES = ("no saturation", "no offset")
+SATURATED_SHARE = 0.10
+"""Mean share of trusted pixels exactly at an end of the range from which the map is called cut off. The nearest and
+farthest points of a good map reach the ends too, but are few."""
+SMALL_OFFSET = 0.10
+"""An offset below this share of the output's median is left alone: 0.23 (30 % of the depth's median) costs 6 points."""
+UNLIKE = 0.5
+"""Median deviation of the frames' offsets, as a share of their median, up to which they are one offset."""
+LEAST_GAIN = 2.0
+"""Points of the official F-Score that removing an offset must bring for the finding to fail."""
+SCORED_FRAMES = 3
+"""Frames that the gain is computed on, twice each; a score takes up to a second."""
+
+EXPECTED = ("hardly a pixel at an end of the range", "zero at the camera: one scale fits as well as scale and shift")
+WHY = (
+    "Pixels at the end of the range are all alike, whatever depth they have: the scorer compares points within 10 cm, "
+    "and one and the same depth everywhere scores 32 on varied frames where the truth scores 98.",
+    "The scorer fits one scale and no shift: depth plus an offset of its median scores 75 on varied frames where depth "
+    "itself scores 98, and 92 with an offset of 30 % of its median.",
+)
+REMEDY = (
+    "Divide by a larger max_depth, and look for a sigmoid whose input is too large or a clamp that is too tight.",
+    "Train the output as depth / max_depth, from zero at the camera (a shift-invariant loss leaves the offset free); "
+    "where the offset is the same on every frame, subtract it as the model's last step.",
+)
+
+Gain = Callable[[Sequence["FrameScale"]], tuple[float, float]]
+"""Frames -> mean official F-Score as they are, and with their offsets removed."""
+
+
+@dataclass(frozen=True)
+class FrameScale:
+    """What one varied frame says.
+
+    at_low, at_high: shares of trusted pixels exactly at the range's ends, 0 to 1
+    offset: in the output's unit; share: of the output's median
+    error_scale, error_affine: mean |truth - fit| / truth after one ratio of medians, and after scale and shift
+    """
+
+    name: str
+    at_low: float
+    at_high: float
+    offset: float
+    share: float
+    error_scale: float
+    error_affine: float
+
+
+def measure_scale(frame: Frame, prediction: Map) -> FrameScale | None:
+    """prediction: (H, W) finite. None where the frame says nothing; see meaning.varied."""
+    found = varied(frame)
+    if found is None:
+        return None
+    truth, mask = found
+    true, given = truth[mask].astype(np.float64), sample(prediction)[mask].astype(np.float64)
+    least, most = CONTRACT.output_range
+    fit, forwards = least_squares_in_depth(true, given)
+    _, backwards = least_squares_in_depth(given, true)
+    pair = (-forwards["shift"] / forwards["scale"], backwards["shift"]) if forwards["scale"] > 0 else (0.0, 0.0)
+    offset = min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0
+    middle = float(np.median(given))
+    return FrameScale(
+        frame.name,
+        float(np.mean(given == least)),
+        float(np.mean(given == most)),
+        offset,
+        offset / middle if middle > 0 else 0.0,
+        aligned_error(true, given),
+        float(np.mean(np.abs(true - fit) / true)),
+    )
+
+
+def official_scores(frame: Frame, prediction: Map, offset: float) -> tuple[float, float]:
+    """The official F-Score of `frame` for the prediction, (H, W), and for it without the offset; NaN where it stops.
+
+    A frame whose confidence is unknown is trusted wherever it has depth.
+    """
+    if frame.depth_m is None:
+        raise ValueError(f"frame {frame.name} has no depth")
+    level = frame.confidence
+    level = np.where(frame.depth_m > 0, Level.HIGH, Level.LOW).astype(np.uint8) if level is None else level
+    without = np.maximum(prediction - np.float32(offset), np.float32(CONTRACT.zero_replacement_m))
+    first, second = (
+        score_frame(frame.name, values, frame.depth_m, level).values.get(CONTRACT.ranking_metric)
+        for values in (prediction, without)
+    )
+    return (np.nan if first is None else first, np.nan if second is None else second)
+
+
+def saturation_finding(evidence: Sequence[FrameScale], basis: str) -> Finding:
+    low, high = (float(np.mean([getattr(one, side) for one in evidence])) for side in ("at_low", "at_high"))
+    least, most = CONTRACT.output_range
+    found = f"{low:.1%} of the trusted pixels at {least:g}, {high:.1%} at {most:g} {basis}"
+    return finding(0, "fail" if low + high >= SATURATED_SHARE else "pass", found)
+
+
+def offset_finding(evidence: Sequence[FrameScale], gain: Gain, basis: str) -> Finding:
+    """`gain` is asked only where the offset is notable and the frames agree on it."""
+    offsets, shares = (np.array([getattr(one, key) for one in evidence]) for key in ("offset", "share"))
+    before, after = (float(np.mean([getattr(one, key) for one in evidence])) for key in ("error_scale", "error_affine"))
+    found = (
+        f"offset {np.median(offsets):+.3f}, {abs(np.median(shares)):.0%} of the output's median; "
+        f"error {before:.3f} with one scale, {after:.3f} with scale and shift {basis}"
+    )
+    notable = np.abs(shares) >= SMALL_OFFSET
+    if notable.mean() < 1 - CONSISTENT_SHARE or (abs(np.median(shares)) < SMALL_OFFSET and not _mixed(shares)):
+        return finding(1, "pass", found)
+    if not _agree(offsets, shares):
+        return finding(1, "undecided", f"{found}: the frames do not agree on one offset")
+    plain, without = gain(evidence)
+    if not np.isfinite(without - plain):
+        return finding(1, "undecided", f"{found}: the official score of these frames is not finite")
+    found = f"{found}; predicted F-Score {plain:.1f}, {without:.1f} without it ({without - plain:+.1f})"
+    return finding(1, "fail" if without - plain >= LEAST_GAIN else "pass", found)
+
+
+def _mixed(shares: Map) -> bool:
+    """Whether large offsets of both signs cancel in the median."""
+    return bool((shares >= SMALL_OFFSET).mean() > 0.25 and (shares <= -SMALL_OFFSET).mean() > 0.25)
+
+
+def _agree(offsets: Map, shares: Map) -> bool:
+    """One sign on nearly all frames, and one size, be it in the output's unit or as a share of the median."""
+    sign = np.sign(np.median(shares))
+    if sign == 0 or np.mean(np.sign(shares) == sign) < CONSISTENT_SHARE:
+        return False
+    unlike = [np.median(np.abs(values - np.median(values))) / abs(np.median(values)) for values in (offsets, shares)]
+    return bool(min(unlike) <= UNLIKE)
+
+
+def finding(index: int, state: State, found: str) -> Finding:
+    return Finding(NAMES[index], state, EXPECTED[index], found, WHY[index], REMEDY[index])

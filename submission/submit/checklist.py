@@ -1,0 +1,92 @@
+"""The checklist before a submission: one line for each thing that has cost a participant a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...errors import InputError, UnknownNameError
+from ..findings import State
+
+EDITION, JOB, CHECK, PROFILE, LICENCES, BUNDLE = "edition", "job", "check", "profile", "licences", "bundle"
+NAMES = (CHECK, JOB, PROFILE, LICENCES, BUNDLE, EDITION)
+BY_NAME = "A licence is accepted by its own name: --accept-license NAME."
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the checklist.
+
+    state: "undecided" where nothing can be said of it; such a line does not block, and is never called passed
+    """
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"'{self.name}' is no line of the checklist")
+        if self.state != "pass" and not self.remedy:
+            raise ValueError(f"the line '{self.name}' must say what to do")
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Failed lines that a person sends a model in spite of, and why; both are recorded."""
+
+    despite: tuple[str, ...] = ()
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises InputError or UnknownNameError where there is no reason, nothing to give one for, or no such line."""
+        allowed = [name for name in NAMES if name != LICENCES]
+        for name in self.despite:
+            if name == LICENCES:
+                raise InputError("--despite licences is not how a licence is accepted.", BY_NAME)
+            if name not in allowed:
+                raise UnknownNameError("line of the checklist called", name, allowed)
+        if self.despite and not self.reason.strip():
+            raise InputError("--despite needs a reason, which is recorded.", 'Add --reason "...".')
+        if self.reason and not self.despite:
+            raise InputError("--reason gives a reason for nothing.", "Add --despite CHECK.")
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """All lines, and those that were overridden."""
+
+    items: tuple[Item, ...]
+    overrides: Overrides = field(default_factory=Overrides)
+
+    def __getitem__(self, name: str) -> Item:
+        return next(item for item in self.items if item.name == name)
+
+    @property
+    def blocking(self) -> list[Item]:
+        """Failed, and not overridden."""
+        return [item for item in self.items if item.state == "fail" and item.name not in self.overrides.despite]
+
+    @property
+    def overridden(self) -> list[str]:
+        """Names of failed lines that are sent all the same; one that passes is not overridden, whatever was typed."""
+        return [item.name for item in self.items if item.state == "fail" and item.name in self.overrides.despite]
+
+    def said(self, item: Item) -> str:
+        """The word for a line in the table."""
+        return "FAIL, sent all the same" if item.name in self.overridden else item.state
+
+    def as_json(self) -> dict[str, Any]:
+        """For the record: the lines, what was overridden, and why."""
+        overridden = self.overridden
+        return {
+            "items": [asdict(item) for item in self.items],
+            "despite": overridden,
+            "reason": self.overrides.reason if overridden else "",
+        }
+
+
+def names_of(items: Sequence[Item]) -> str:
+    return ", ".join(item.name for item in items)

@@ -1,0 +1,123 @@
+"""`lpcv submit` and `lpcv submissions`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...hub_jobs.options import FILE, hub_option
+
+
+@click.command()
+@click.argument("run", type=FILE)
+@click.option("--data", type=FILE, help="Frames with truth, for the check: without them meaning stays undecided.")
+@click.option("--bundle", type=FILE, help="The bundle of this model; by default RUN/bundle.zip.")
+@click.option("--job", "job_id", metavar="JOB", help="This compile job, not the newest for the contract's device.")
+@click.option("--accept-license", "--accept-licence", "accepted", multiple=True, metavar="NAME",
+              help="Accept a non-commercial licence by its name; recorded. May be repeated.")  # fmt: skip
+@click.option("--despite", multiple=True, metavar="CHECK", help="Send although this line failed; may be repeated.")
+@click.option("--reason", default="", help="Why, for --despite; recorded.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show everything; send nothing, write only --json.")
+@click.option("--json", "json_file", type=FILE, help="Write checklist, sharing and form as JSON.")
+@hub_option
+@click.pass_context
+def submit(
+    ctx: click.Context,
+    run: Path,
+    data: Path | None,
+    bundle: Path | None,
+    job_id: str | None,
+    accepted: tuple[str, ...],
+    despite: tuple[str, ...],
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+    json_file: Path | None,
+    hub: str | None,
+) -> None:
+    """Submit RUN: checklist, sharing of its compile job with the organisers, and what to paste into their form.
+
+    \b
+    lpcv submit runs/mine --data datasets/val --dry-run
+    lpcv submit runs/mine --data datasets/val
+    lpcv submit runs/mine --despite profile --reason "measured by hand" --accept-license CC-BY-NC-4.0
+    lpcv submit runs/mine --hub local
+    Sharing a job shares EVERY asset of it. A failed line blocks (exit code 1). Typed again after an interruption it
+    goes on and shares nothing twice. The last is a rehearsal: it stays on this machine.
+    """
+    import sys
+
+    from ...console import next_step, note, result
+    from ...contract import CURRENT
+    from ...data.folder import open_folder
+    from ...errors import InputError
+    from ...files import demand_writable, write_json
+    from ...hub_folder import HubFolder
+    from ...hub_jobs.desk import desk
+    from ...hub_jobs.plan import looking
+    from ...runs import open_run
+    from . import form
+    from .checklist import Overrides
+    from .plan import Wanted, plan_of
+    from .record import Submissions
+    from .sharing import send
+    from .show import blocked, show_plan, show_sent
+
+    overrides = Overrides(despite, reason)
+    opened_run, folder = open_run(run), HubFolder()
+    frames = open_folder(data) if data else None
+    wanted = Wanted(opened_run, bundle or run / "bundle.zip", frames, job_id, accepted, overrides)
+    demand_writable({"--json": json_file})
+    with looking(hub, folder) as here:
+        plan = plan_of(here, wanted, edition=CURRENT)
+        show_plan(here, plan)
+    told = {"dry_run": dry_run, "blocked": [item.name for item in plan.checklist.blocking], **plan.facts}
+    if plan.checklist.blocking:
+        if json_file:
+            write_json(json_file, told)
+        note(blocked(plan))
+        ctx.exit(1)
+    job = plan.job
+    if dry_run:
+        if json_file:
+            write_json(json_file, told)
+        note("Nothing was sent or written.")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("Submitting asks first, and there is nobody to ask.", "Add --yes.")
+        click.confirm(
+            f"Share {job.job_id} and every asset of it with {', '.join(plan.addresses)}?", abort=True, err=True
+        )
+    with desk(hub, folder) as opened:
+        sent = send(opened, job, plan.facts, plan.addresses)
+        pasted = show_sent(opened, plan, sent)
+    if json_file:
+        write_json(json_file, {**told, **sent.submission.as_json(), "form": form.as_json(plan.edition, pasted)})
+    result(f"Recorded in {Submissions(folder).root}.")
+    next_step("lpcv submissions")
+
+
+@click.command()
+@click.option("--json", "json_file", type=FILE, help="Write the list as JSON, with every checklist.")
+def submissions(json_file: Path | None) -> None:
+    """List what was submitted: which job, when, with whom it is shared, with which scores; nothing is asked of AI Hub.
+
+    \b
+    lpcv submissions
+    lpcv submissions --json submissions.json
+    They lie in runs/aihub of the current folder, or in what LPCV_HUB_FOLDER names.
+    """
+    from ...console import next_step
+    from ...files import write_json
+    from ...hub_folder import HubFolder
+    from .record import Submissions
+    from .show import show_submissions
+
+    found = Submissions(HubFolder()).all()
+    show_submissions(found)
+    if json_file:
+        write_json(json_file, [each.as_json() for each in found])
+    next_step("lpcv jobs" if found else "lpcv submit RUN --dry-run")

@@ -1,0 +1,77 @@
+"""Which job is submitted: the newest finished compile job of this very model for the contract's device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import InputError
+from ...hub_jobs.desk import Desk
+from ...hub_jobs.history import SUCCESS, Record, newest
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What the ledger knows of a model at one hub.
+
+    chosen: the compile job to share, None where none has finished; running: a newer one that has not ended
+    profile: the newest finished profile of `chosen` on its own device
+    """
+
+    chosen: Record | None
+    running: Record | None
+    profile: Record | None
+
+
+def jobs_of(desk: Desk, model_sha256: str, devices: Sequence[str], job_id: str | None = None) -> Jobs:
+    """Only what belongs to this hub's account counts, so that a rehearsal's job is never sent for a real one.
+
+    job_id: a compile job that was named on the command line, for whatever device
+    Raises InputError where that is no compile job, of another model or hub, or has not succeeded.
+    """
+    known = desk.records()
+    compiled = [
+        record
+        for record in known
+        if record.type == "compile" and record.job_id and record.intended["model_sha256"] == model_sha256
+    ]
+    ours = [record for record in compiled if record.intended["device"] in devices]
+    if job_id is not None:
+        chosen = _named(desk, job_id, model_sha256)
+    else:
+        chosen = newest(record for record in ours if record.state == SUCCESS)
+    since = chosen.submission if chosen else -1
+    running = newest(record for record in ours if not record.finished and record.submission > since)
+    return Jobs(chosen, None if job_id else running, _profile(known, chosen))
+
+
+def _named(desk: Desk, job_id: str, model_sha256: str) -> Record:
+    record = desk.record(job_id)
+    if record.type != "compile":
+        raise InputError(
+            f"{job_id} is a {record.type} job, and the organisers take compile jobs.",
+            f"Give its compile job, {record.intended.get('compile_job', 'of `lpcv jobs`')}.",
+        )
+    if record.intended["model_sha256"] != model_sha256:
+        raise InputError(
+            f"{job_id} was compiled from another model than the run's model.onnx as it is now.",
+            "Leave --job away, or name the run it belongs to.",
+        )
+    if record.state != SUCCESS:
+        raise InputError(
+            f"{job_id} has not succeeded ({(record.state or 'unknown').lower()}).", f"See `lpcv jobs show {job_id}`."
+        )
+    return record
+
+
+def _profile(known: Sequence[Record], chosen: Record | None) -> Record | None:
+    if chosen is None:
+        return None
+    return newest(
+        record
+        for record in known
+        if record.type == "profile"
+        and record.state == SUCCESS
+        and record.intended["compile_job"] == chosen.job_id
+        and record.intended["device"] == chosen.intended["device"]
+    )

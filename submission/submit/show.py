@@ -1,0 +1,106 @@
+"""What a person sees before and after a submission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...console import note, result, table
+from ...contract import Edition
+from ...evaluate.numbers import count
+from ...hub_jobs.desk import Desk
+from . import form
+from .checklist import EDITION, names_of
+from .plan import Plan
+from .record import Submission
+from .sharing import ASSETS, EVERY_ASSET, Sent
+
+REHEARSAL = "REHEARSAL: this stays on this machine. Nobody is told, and the ids mean nothing to the organisers."
+NOT_KNOWN = "Whether the form was sent is not known here."
+
+
+def show_plan(desk: Desk, plan: Plan) -> None:
+    """The checklist, then what is shared with whom; each failed line's remedy, and a closed edition said aloud."""
+    listed = plan.checklist
+    rows = [(item.name, listed.said(item), item.found) for item in listed.items]
+    table(f"{plan.facts['run']} for {plan.edition.name}", ("check", "state", "found"), rows)
+    for item in listed.blocking:
+        note(f"FAILED {item.name}: {item.found}. {item.remedy}")
+    for item in listed.items:
+        if item.state == "undecided":
+            note(f"undecided, {item.name}: {item.remedy}")
+    if listed.overridden:
+        note(f"Sent in spite of {', '.join(listed.overridden)}, which is recorded: {listed.overrides.reason}")
+    if (edition := listed[EDITION]).state != "pass":
+        note(f"Is the edition still open? {edition.found}.")
+    if desk.connection.rehearsal:
+        note(REHEARSAL)
+    if job := plan.jobs.chosen:
+        table(
+            f"Would be shared at {desk.connection.called} with {', '.join(plan.addresses)}: compile job {job.job_id} "
+            f"({job.intended['title']})",
+            ("asset", "what it gives away"),
+            ASSETS,
+        )
+        note(EVERY_ASSET)
+
+
+def blocked(plan: Plan) -> str:
+    """The sentence for a plan that is not carried out."""
+    open_ones = plan.checklist.blocking
+    flags = " ".join(f"--despite {item.name}" for item in open_ones if item.name != "licences")
+    way = f' Mend that, or add {flags} --reason "...", which is recorded.' if flags else ""
+    return f"Not submitted: {names_of(open_ones)} failed.{way}"
+
+
+def show_sent(desk: Desk, plan: Plan, done: Sent) -> list[form.Value]:
+    """What was done, and the form with the exact values to paste; gives those."""
+    sent = done.submission
+    if not done.anew:
+        note(f"It was shared before (recorded {sent.shared_at}); that still stands, and nothing was shared again.")
+    result(
+        f"{sent.compile_job} is shared with {', '.join(sent.shared_with)} (read back from {desk.connection.called})."
+    )
+    pasted = form.values(plan.edition, plan.job, sent.shared_with, plan.latency)
+    show_form(plan.edition, pasted, rehearsal=desk.connection.rehearsal)
+    return pasted
+
+
+def show_form(edition: Edition, pasted: Sequence[form.Value], *, rehearsal: bool) -> None:
+    """The link, and each value on a line of its own, so that it can be copied whole."""
+    if rehearsal:
+        note(f"{REHEARSAL} A real submission would now go to the form:")
+    result(f"The form: {form.link(edition)}")
+    for each in pasted:
+        result(f"  {each.field}: {each.value}" if not rehearsal else f"  {each.field} (rehearsal): {each.value}")
+        note(f"    {each.why}")
+    note(form.YOURS)
+    note(form.ONE_EACH)
+
+
+def show_submissions(found: Sequence[Submission]) -> None:
+    """What was sent, when, and with which scores; float and measured numbers in columns of their own."""
+    columns = ("compile job", "run", "edition", "shared (UTC)", "with", "F-Score, float", "ms, measured", "despite")
+    table(count(len(found), "submission"), columns, [_row(each) for each in reversed(found)])
+    if found:
+        note(NOT_KNOWN)
+
+
+def _row(each: Submission) -> tuple[str, ...]:
+    told = each.intended
+    sent = (each.shared_at or "cut off before it was shared")[: 19 if each.shared_at else None]
+    mark = "rehearsal, " if told.get("rehearsal") else ""
+    latency = told.get("latency_ms_measured")
+    return (
+        each.compile_job, str(told.get("run", "")), told["edition"], mark + sent, ", ".join(each.shared_with),
+        _score(told.get("scores")), "not measured" if latency is None else f"{latency:.3f}",
+        ", ".join(told["despite"]),
+    )  # fmt: skip
+
+
+def _score(scores: Any) -> str:
+    told = scores.get("float") if isinstance(scores, dict) else None
+    if not told or told.get("f_score") is None:
+        return "not scored"
+    trained = told.get("frames_trained_on")
+    return f"{told['f_score']:.2f} on {told.get('frames')} frames" + (f", {trained} trained on" if trained else "")

@@ -1,0 +1,105 @@
+"""What tests of `lpcv submit` share: a run with a small model, and the bench at which its job is compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from hub_bench import Bench, Ended
+from lpcv import cli
+from lpcv.contract import CURRENT as CONTRACT
+from lpcv.runs import CHECKPOINT_KEY, Run
+from lpcv.submission.bundle import package
+from lpcv.submission.findings import Finding
+from onnx import TensorProto, helper
+
+DEVICE = CONTRACT.devices[0]
+ADDRESS = CONTRACT.sharing_address
+WEIGHTS = b"weights of a student"
+VERBS = {"submit": "submission.submit.cli:submit", "submissions": "submission.submit.cli:submissions"}
+APACHE = {"name": "none: random", "licence": "Apache-2.0"}
+FREE = {"data": {"licences": {"MIT": 3}}, "teacher": None, "encoder_weights": APACHE}
+OF_LARGE = {"teacher": "depth-anything/Depth-Anything-V2-Large-hf", "licence": "CC-BY-NC-4.0"}
+numbers = itertools.count()
+
+
+def wired(patched: pytest.MonkeyPatch) -> None:
+    """The two verbs are there, whether or not the table of commands has them."""
+    patched.setitem(cli.COMMANDS, "Submit", {**cli.COMMANDS["Submit"], **VERBS})
+
+
+def passing(state: Any = "pass") -> list[Finding]:
+    """Findings as the check gives them, one in that state."""
+    return [Finding("runs", "pass", "it runs", "it runs", "why", "how"),
+            Finding("depth, not inverse", state, "depth", "seen so", "why", "how")]  # fmt: skip
+
+
+def checks_as(patched: pytest.MonkeyPatch, state: Any = "pass") -> None:
+    """The pre-flight check has tests of its own; here only what it says counts."""
+    patched.setattr("lpcv.submission.submit.plan.check_model", lambda *_: passing(state))
+
+
+def model(remark: str) -> onnx.ModelProto:
+    """Mean of the channels / 255; another file for each remark."""
+    nodes = [
+        helper.make_node("Constant", [], ["axes"], value_ints=[1]),
+        helper.make_node("Constant", [], ["most"], value_float=255.0),
+        helper.make_node("ReduceMean", ["image", "axes"], ["grey"]),
+        helper.make_node("Div", ["grey", "most"], ["output_0"]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, CONTRACT.input_shape)
+    depth = helper.make_tensor_value_info("output_0", TensorProto.FLOAT, CONTRACT.output_shape)
+    graph = helper.make_graph(nodes, "g", [image], [depth])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(made, {CHECKPOINT_KEY: sha256(WEIGHTS).hexdigest(), "remark": remark})
+    return made
+
+
+def make_run(root: Path, provenance: dict[str, Any] | None = None) -> Run:
+    """A run with export, score and bundle."""
+    run = Run(root)
+    run.best.mkdir(parents=True)
+    run.config.write_text(json.dumps({"recipe": {}, "provenance": FREE if provenance is None else provenance}))
+    (run.best / "config.json").write_text(json.dumps({"working_size": [64, 48]}))
+    (run.best / "model.safetensors").write_bytes(WEIGHTS)
+    onnx.save(model(f"{root} {next(numbers)}"), run.model)
+    made_of = sha256(run.model.read_bytes()).hexdigest()
+    score = {"source": "mine", "source_sha256": made_of, "protocol": "lpcvc-2025", "frames_scored": 24}
+    run.score.write_text(json.dumps({**score, "frames_trained_on": 0, "mean": {"f_score": 71.25}}))
+    package(run, root / "bundle.zip")
+    return run
+
+
+def compile_run(bench: Bench, run: Run, device: str = DEVICE, *more: str) -> str:
+    """The id of its finished compile job."""
+    ended = bench.type("compile", run.root, "--device", device, *more)
+    assert ended.code == 0, ended.err
+    return str(bench.records()[-1].job_id)
+
+
+def typed(*words: object) -> Ended:
+    """`lpcv WORDS`, without --hub."""
+    import contextlib
+    import io
+
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.run([str(word) for word in words])
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def shared_with(bench: Bench, job: str) -> list[str]:
+    """What the server itself says."""
+    return bench.served.hub.store.shared_with("jobs", job)
+
+
+def hashes(*folders: Path) -> dict[str, str]:
+    """Of every file below."""
+    found = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
