@@ -39,9 +39,11 @@ COMMANDS = {
     },
     "Submit": {
         "export": "submission.cli:export",
-        "check": "submission.cli:check",
-        "package": "submission.cli:package",
-        "verify": "submission.cli:verify",
+        "check": "submission.check.cli:check",
+        "package": "submission.bundle.cli:package",
+        "verify": "submission.bundle.cli:verify",
+        "submit": "submission.submit.cli:submit",
+        "submissions": "submission.submit.cli:submissions",
     },
 }
 

@@ -1,4 +1,4 @@
-"""`lpcv demo`, `contract`, `export`, `check`, `predict`, `package`, `verify`."""
+"""`lpcv demo`, `contract`, `export`, `predict`."""
 
 from __future__ import annotations
 
@@ -104,52 +104,6 @@ def export(run: Path) -> None:
 
 
 @click.command()
-@click.argument("model", type=EXISTING)
-@click.option("--data", type=EXISTING, help="Frames with truth: needed to tell depth from inverse depth.")
-@click.option("--frames", "chosen", help="Only FIRST-LAST of them, both included, e.g. 0017-0022.")
-@click.option("--json", "json_file", type=EXISTING, help="Write all findings as JSON.")
-@click.option("--picture", type=EXISTING, default=Path("check.png"), show_default=True,
-              help="Where the picture goes if a finding about the meaning fails.")  # fmt: skip
-@click.pass_context
-def check(
-    ctx: click.Context, model: Path, data: Path | None, chosen: str | None, json_file: Path | None, picture: Path
-) -> None:
-    """Check MODEL (.onnx, or a run) against the contract; exit code 1 if anything fails.
-
-    \b
-    lpcv check runs/mine --data datasets/val
-    lpcv check model.onnx --json findings.json
-    """
-    from ..console import next_step, note, table
-    from ..data.folder import open_folder, select
-    from ..data.images import write_png
-    from ..files import sha256_file, write_json
-    from .check import check_model
-    from .evidence import draw_evidence, evidence_frames
-    from .findings import COLUMNS, exit_code, failures, findings_json, table_rows
-
-    path = _model_file(model)
-    frames = select(open_folder(data), chosen) if data else None
-    findings = check_model(path, frames)
-    table(f"{path} against {CURRENT.name}", COLUMNS, table_rows(findings))
-    for finding in failures(findings):
-        note(f"FAILED {finding.sentence()}")
-    if json_file:
-        write_json(
-            json_file,
-            findings_json(findings, model=path.name, model_sha256=sha256_file(path), edition=CURRENT.name),
-        )
-    worst = evidence_frames(findings)
-    if worst and frames:
-        write_png(picture, draw_evidence(path, frames, worst))
-        note(f"Look at {picture}.")
-    code = exit_code(findings)
-    if code == 0:
-        next_step(f"lpcv score {model} --data {data or 'DIR'}")
-    ctx.exit(code)
-
-
-@click.command()
 @click.argument("model", metavar="MODEL|RUN|TEACHER")
 @click.argument("source", type=EXISTING)
 @click.option("--out", required=True, type=EXISTING, help="Where NAME.npy and NAME.png go.")
@@ -166,10 +120,11 @@ def predict(model: str, source: Path, out: Path, colour_range: tuple[float, floa
     """
     from ..console import next_step, result
     from ..runs import is_run
+    from .check.opening import model_file
     from .predict import OnnxPredictor, predict_all
 
     if is_run(Path(model)) or model.endswith(".onnx"):
-        predictor = OnnxPredictor.open(_model_file(Path(model)))
+        predictor = OnnxPredictor.open(model_file(Path(model)))
         made_from = predictor.model.sha256()
     else:
         from ..train.teacher import load_teacher
@@ -180,65 +135,3 @@ def predict(model: str, source: Path, out: Path, colour_range: tuple[float, floa
     result(f"{out}: {written.pictures} predictions of {written.kind}, colours {written.low:.3g} to {written.high:.3g}")
     if written.kind != "affine_inverse_depth" and source.is_dir():
         next_step(f"lpcv score {out} --data DIR")
-
-
-@click.command()
-@click.argument("run", type=EXISTING)
-@click.option("-o", "--out", type=EXISTING, help="The bundle; by default RUN/bundle.zip.")
-def package(run: Path, out: Path | None) -> None:
-    """Pack RUN's model, contract, config, scores, provenance and licences into one zip, with the hash of each.
-
-    \b
-    lpcv package runs/mine -o bundle.zip
-    """
-    from ..console import next_step, note, result
-    from ..files import read_json, sha256_file
-    from ..runs import Run, open_run
-    from .bundle import package as pack
-
-    bundle = pack(open_run(run), out or run / "bundle.zip")
-    result(f"{bundle}: sha256 {sha256_file(bundle)}")
-    if Run(run).score.exists():
-        score = read_json(Run(run).score)
-        scored, trained = score["frames_scored"], score["frames_trained_on"]
-        note(f"It includes the score of {scored} frames, {trained} of which it was trained on.")
-    else:
-        note(f"It holds no score. `lpcv score {run} --data DIR` first, and package again, to include one.")
-    note(f"Whether the output is depth, upright and RGB is not checked here: `lpcv check {run} --data DIR`.")
-    next_step(f"lpcv verify {bundle}")
-
-
-@click.command()
-@click.argument("bundle", type=EXISTING)
-@click.pass_context
-def verify(ctx: click.Context, bundle: Path) -> None:
-    """Check that BUNDLE is whole and unchanged, and that its model fits the contract; exit code 1 if not.
-
-    \b
-    lpcv verify bundle.zip
-    """
-    from ..console import result
-    from .verify import verify as look_into
-
-    problems = look_into(bundle)
-    for problem in problems:
-        result(f"WRONG {problem}")
-    if not problems:
-        result(f"{bundle}: every file is as its manifest says; names, types and shapes fit {CURRENT.name}")
-    ctx.exit(1 if problems else 0)
-
-
-def _model_file(model: Path) -> Path:
-    """The `.onnx` file itself, or a run's fresh export."""
-    from ..errors import InputError
-    from ..onnx_session import open_session, session_metadata
-    from ..runs import Run, is_run
-
-    if model.is_dir() and not is_run(model):
-        raise InputError(f"{model} is a folder, but no run.", "Give an .onnx file, or a run of `lpcv train`.")
-    if not is_run(model):
-        return model
-    run = Run(model)
-    path = run.exported()
-    run.demand_fresh(session_metadata(open_session(path)))
-    return path

@@ -29,12 +29,12 @@ from ..train.recipe import Recipe, demo, demo_teacher
 from ..train.small_teacher import DepthAnything
 from ..train.start import Choices, resume, start
 from ..train.teacher import Teacher, load_teacher
-from .bundle import package
-from .check import check_model
+from .bundle.pack import package
+from .bundle.verify import verify
+from .check.findings import Finding, failures
+from .check.preflight import check_model
 from .export import export_run
-from .findings import Finding, failures
 from .predict import predict_all
-from .verify import verify
 
 HELD_OUT_SEED_STEP = 1_000_000  # far from every seed that people type, so no held-out scene is ever trained on
 

@@ -12,7 +12,7 @@ from lpcv.contract import CURRENT as CONTRACT
 from lpcv.data.folder import FrameFolder, open_folder
 from lpcv.data.images import write_png
 from lpcv.data.model_input import contract_input
-from lpcv.submission.findings import Finding, failures
+from lpcv.submission.check.findings import Finding, failures
 from onnx import TensorProto, helper, numpy_helper
 
 WIDTH, HEIGHT = CONTRACT.image_size

@@ -15,8 +15,8 @@ from hub_bench import Bench, Ended
 from lpcv import cli
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.runs import CHECKPOINT_KEY, Run
-from lpcv.submission.bundle import package
-from lpcv.submission.findings import Finding
+from lpcv.submission.bundle.pack import package
+from lpcv.submission.check.findings import Finding
 from onnx import TensorProto, helper
 
 DEVICE = CONTRACT.devices[0]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from htp_graphs import graph, node
-from lpcv.submission.budget import budget_findings, budget_of
-from lpcv.submission.graph_findings import graph_of
+from lpcv.submission.check.budget import budget_findings, budget_of
+from lpcv.submission.check.graph import graph_of
 from onnx import ModelProto, TensorProto
 
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.errors import InputError, MissingStepError
 from lpcv.runs import CHECKPOINT_KEY, Run
-from lpcv.submission import bundle as packing
-from lpcv.submission.bundle import REQUIRED, package, run_files, with_manifest, zip_bytes
-from lpcv.submission.scrub import scrub
-from lpcv.submission.verify import MOST_FILES, verify
+from lpcv.submission.bundle import pack as packing
+from lpcv.submission.bundle.pack import REQUIRED, package, run_files, with_manifest, zip_bytes
+from lpcv.submission.bundle.scrub import scrub
+from lpcv.submission.bundle.verify import MOST_FILES, verify
 from onnx import TensorProto, helper
 
 PRIVATE = "annlee"
@@ -303,7 +303,7 @@ def test_declared_sizes_beyond_the_limit_are_refused_unread(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = package(run, tmp_path / "bundle.zip")
-    monkeypatch.setattr("lpcv.submission.verify.MOST_OTHER_BYTES", 10)
+    monkeypatch.setattr("lpcv.submission.bundle.verify.MOST_OTHER_BYTES", 10)
     with pytest.raises(InputError, match="at most 10 are allowed"):
         verify(path)
 

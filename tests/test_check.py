@@ -17,11 +17,11 @@ from lpcv.contract import CURRENT as CONTRACT
 from lpcv.data.folder import FrameFolder, open_folder
 from lpcv.data.images import write_png
 from lpcv.errors import InputError
-from lpcv.submission.check import check_model
-from lpcv.submission.evidence import GREEN, HEADINGS, RED, TILE, draw_evidence, evidence_frames
-from lpcv.submission.findings import Finding, exit_code, failures, findings_json, table_rows
-from lpcv.submission.meaning import rank_correlation
-from lpcv.submission.meaning_evidence import NAMES as MEANING
+from lpcv.submission.check.findings import Finding, exit_code, failures, findings_json, table_rows
+from lpcv.submission.check.meaning import rank_correlation
+from lpcv.submission.check.meaning_evidence import NAMES as MEANING
+from lpcv.submission.check.picture import GREEN, HEADINGS, RED, TILE, draw_evidence, evidence_frames
+from lpcv.submission.check.preflight import check_model
 from onnx import TensorProto, helper, numpy_helper
 
 WIDTH, HEIGHT = CONTRACT.image_size

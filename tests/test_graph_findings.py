@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import pytest
 from htp_graphs import graph, node
-from lpcv.submission.findings import Finding
-from lpcv.submission.graph_findings import MOST_FILE_BYTES, called, computed_nodes, graph_findings, graph_of
+from lpcv.submission.check.findings import Finding
+from lpcv.submission.check.graph import MOST_FILE_BYTES, called, computed_nodes, graph_findings, graph_of
 from onnx import ModelProto, TensorProto, helper
 
 LARGER = {"s": np.array([1, 3, 32, 32], np.int64)}

@@ -13,9 +13,9 @@ from lpcv.files import sha256_file
 from lpcv.hub_folder import HubFolder
 from lpcv.hub_jobs.htp.estimate import Estimate
 from lpcv.hub_jobs.ledger import Ledger
-from lpcv.submission import latency_findings as module
-from lpcv.submission.findings import Finding
-from lpcv.submission.latency_findings import latency_findings
+from lpcv.submission.check import latency as module
+from lpcv.submission.check.findings import Finding
+from lpcv.submission.check.latency import latency_findings
 
 S24, FAMILY, S25, PIXEL = "Samsung Galaxy S24", "Samsung Galaxy S24 (Family)", "Samsung Galaxy S25", "Google Pixel 3"
 HUB = "https://hub.example"

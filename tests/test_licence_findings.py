@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lpcv.errors import InputError
 from lpcv.runs import Run
-from lpcv.submission.licence_findings import PARTS, licence_findings, terms_of, to_accept
+from lpcv.submission.check.licences import PARTS, licence_findings, terms_of, to_accept
 
 LARGE = {"teacher": "depth-anything/Depth-Anything-V2-Large-hf", "licence": "CC-BY-NC-4.0"}
 GOOD: dict[str, Any] = {

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from lpcv.data.folder import FrameFolder
-from lpcv.submission.check import check_model
-from lpcv.submission.meaning_evidence import NAMES
-from lpcv.submission.meaning_input import MEAN, PROBES, STD
+from lpcv.submission.check.meaning_evidence import NAMES
+from lpcv.submission.check.meaning_input import MEAN, PROBES, STD
+from lpcv.submission.check.preflight import check_model
 from meaning_models import (
     HEIGHT,
     METRES_AT_ONE,

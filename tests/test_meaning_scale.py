@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.data.folder import FrameFolder, open_folder
 from lpcv.data.frame import Frame, Record
-from lpcv.submission.check import check_model
-from lpcv.submission.meaning_evidence import NAMES
-from lpcv.submission.meaning_scale import FrameScale, measure_scale, official_scores, offset_finding
+from lpcv.submission.check.meaning_evidence import NAMES
+from lpcv.submission.check.meaning_scale import FrameScale, measure_scale, official_scores, offset_finding
+from lpcv.submission.check.preflight import check_model
 from meaning_models import (
     HEIGHT,
     METRES_AT_ONE,

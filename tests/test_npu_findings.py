@@ -11,10 +11,10 @@ from htp_graphs import content, fitting, graph, needs_emulator, node
 from lpcv.errors import UnknownNameError
 from lpcv.hub_jobs.htp.outcome import OutOfTime, Refused
 from lpcv.hub_jobs.htp.target import target_of
-from lpcv.submission import npu_findings as module
-from lpcv.submission.findings import Finding
-from lpcv.submission.graph_findings import graph_of
-from lpcv.submission.npu_findings import REFUSED_ALWAYS, listed, npu_findings
+from lpcv.submission.check import npu as module
+from lpcv.submission.check.findings import Finding
+from lpcv.submission.check.graph import graph_of
+from lpcv.submission.check.npu import REFUSED_ALWAYS, listed, npu_findings
 from onnx import TensorProto
 
 S24 = "Samsung Galaxy S24"

@@ -17,7 +17,7 @@ from lpcv.contract import CURRENT as CONTRACT
 from lpcv.errors import InputError, UnknownNameError
 from lpcv.hub_jobs.verdict import milliseconds
 from lpcv.runs import Run
-from lpcv.submission.bundle import package
+from lpcv.submission.bundle.pack import package
 from lpcv.submission.submit import form, items
 from lpcv.submission.submit.checklist import NAMES, Checklist, Item, Overrides
 from lpcv.submission.submit.licences import licences_of, to_accept, use_of

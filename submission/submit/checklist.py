@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...errors import InputError, UnknownNameError
-from ..findings import State
+from ..check.findings import State
 
 EDITION, JOB, CHECK, PROFILE, LICENCES, BUNDLE = "edition", "job", "check", "profile", "licences", "bundle"
 NAMES = (CHECK, JOB, PROFILE, LICENCES, BUNDLE, EDITION)

@@ -15,9 +15,9 @@ from ...hub_jobs.collect import read_profile
 from ...hub_jobs.desk import Desk
 from ...hub_jobs.ending import at
 from ...hub_jobs.verdict import Profile, Verdict, milliseconds, verdict
-from ..bundle import MANIFEST, MODEL
-from ..findings import Finding, failures
-from ..verify import verify
+from ..bundle.pack import MANIFEST, MODEL
+from ..bundle.verify import verify
+from ..check.findings import Finding, failures
 from .checklist import BUNDLE, CHECK, EDITION, JOB, LICENCES, PROFILE, Item
 from .jobs import Jobs
 from .licences import PRECEDENT, Licence, to_accept

@@ -17,7 +17,7 @@ from ...hub_jobs.desk import Desk
 from ...hub_jobs.history import Record
 from ...hub_jobs.models import model_of, title_of
 from ...runs import Run
-from ..check import check_model
+from ..check.preflight import check_model
 from . import items
 from .checklist import JOB, Checklist, Overrides
 from .jobs import Jobs, jobs_of

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...console import note, result, table
+from ...console import count, note, result, table
 from ...contract import Edition
-from ...evaluate.numbers import count
 from ...hub_jobs.desk import Desk
 from . import form
 from .checklist import EDITION, names_of

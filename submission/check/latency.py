@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..contract import CURRENT as CONTRACT
-from ..errors import InputError, UnknownNameError
-from ..files import read_json, sha256_file, sha256_joined
-from ..hub_folder import HubFolder
-from ..hub_jobs.devices import recorded
-from ..hub_jobs.history import SUCCESS, Record, newest, records
-from ..hub_jobs.htp.door import is_available
-from ..hub_jobs.htp.estimate import NoEstimate, estimate
-from ..hub_jobs.htp.target import target_of
-from ..hub_jobs.ledger import Ledger
-from ..hub_jobs.verdict import Profile, milliseconds, verdict
-from ..onnx_session import is_quantized, model_files
+from ...contract import CURRENT as CONTRACT
+from ...errors import InputError, UnknownNameError
+from ...files import read_json, sha256_file, sha256_joined
+from ...hub_folder import HubFolder
+from ...hub_jobs.devices import recorded
+from ...hub_jobs.history import SUCCESS, Record, newest, records
+from ...hub_jobs.htp.door import is_available
+from ...hub_jobs.htp.estimate import NoEstimate, estimate
+from ...hub_jobs.htp.target import target_of
+from ...hub_jobs.ledger import Ledger
+from ...hub_jobs.verdict import Profile, milliseconds, verdict
+from ...onnx_session import is_quantized, model_files
 from .findings import Finding, State
 
 ESTIMATED, MEASURED = "latency, estimated", "latency, measured"

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from ..data.frame import Frame, Level
-from ..data.resize import smooth
+from ...data.frame import Frame, Level
+from ...data.resize import smooth
 from .findings import Finding, State
 
 Map = npt.NDArray[Any]

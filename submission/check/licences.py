@@ -12,10 +12,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import InputError
-from ..files import read_json
-from ..runs import Run
-from .bundle import NOT_RECORDED
+from ...errors import InputError
+from ...files import read_json
+from ...runs import Run
+from ..bundle.pack import NOT_RECORDED
 from .findings import Finding, State
 
 Terms = Literal["commercial", "non-commercial", "unknown"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from ..hub_jobs.htp.graph import Graph
+from ...hub_jobs.htp.graph import Graph
 from .findings import Finding, State
-from .graph_findings import computed_nodes, counts, graph_of
+from .graph import computed_nodes, counts, graph_of
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 UNCOUNTED = (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..data.frame import Frame
+from ...data.frame import Frame
 from .findings import Finding, State
 from .meaning import (
     CONSISTENT_SHARE,

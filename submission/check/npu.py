@@ -13,20 +13,20 @@ from pathlib import Path
 
 from onnx import ModelProto, NodeProto, TensorProto
 
-from ..errors import InputError, UnknownNameError
-from ..hub_folder import HubFolder
-from ..hub_jobs.htp.advice import ADVICE, Advice, advice_for
-from ..hub_jobs.htp.compiler import compile_model
-from ..hub_jobs.htp.door import is_available
-from ..hub_jobs.htp.door import versions as door_versions
-from ..hub_jobs.htp.fit import MOST_DIMENSIONS, Misfit, findings
-from ..hub_jobs.htp.graph import Graph, attribute
-from ..hub_jobs.htp.outcome import Compiled, Refused
-from ..hub_jobs.htp.target import Target, target_of
-from ..hub_jobs.htp.traps import Deviation, warnings
-from ..onnx_session import is_quantized
+from ...errors import InputError, UnknownNameError
+from ...hub_folder import HubFolder
+from ...hub_jobs.htp.advice import ADVICE, Advice, advice_for
+from ...hub_jobs.htp.compiler import compile_model
+from ...hub_jobs.htp.door import is_available
+from ...hub_jobs.htp.door import versions as door_versions
+from ...hub_jobs.htp.fit import MOST_DIMENSIONS, Misfit, findings
+from ...hub_jobs.htp.graph import Graph, attribute
+from ...hub_jobs.htp.outcome import Compiled, Refused
+from ...hub_jobs.htp.target import Target, target_of
+from ...hub_jobs.htp.traps import Deviation, warnings
+from ...onnx_session import is_quantized
 from .findings import Finding, State, state_of
-from .graph_findings import called, computed_nodes, counts, graph_of, some
+from .graph import called, computed_nodes, counts, graph_of, some
 
 MOST_SENTENCES = 3
 REFUSED_ALWAYS = {row.op_type: row for row in ADVICE if row.op_type and not row.pattern}

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..contract import CURRENT as CONTRACT
-from ..data.frame import Frame, Level
-from ..evaluate.alignment import least_squares_in_depth
-from ..evaluate.official import score_frame
+from ...contract import CURRENT as CONTRACT
+from ...data.frame import Frame, Level
+from ...evaluate.alignment import least_squares_in_depth
+from ...evaluate.official import score_frame
 from .findings import Finding, State
 from .meaning import CONSISTENT_SHARE, Map, aligned_error, sample, varied
 

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..data.folder import FrameFolder
-from ..data.frame import Frame, Rgb
-from ..data.pictures import Scale, sheet
-from .check import Runner
+from ...data.folder import FrameFolder
+from ...data.frame import Frame, Rgb
+from ...data.pictures import Scale, sheet
 from .findings import Finding, failures
 from .meaning import MOST_WORST, UPRIGHT, VIEWS, measure
+from .model import Runner
+from .opening import open_runner
 
 TILE = (256, 192)
 RED, GREEN, FRAME_PX = (220, 20, 20), (20, 160, 60), 8
@@ -37,7 +38,7 @@ def draw_evidence(model: Path, frames: FrameFolder, names: Sequence[str]) -> Rgb
     """
     if not names:
         raise ValueError("evidence needs at least one frame")
-    runner = Runner(model)
+    runner = open_runner(model)
     chosen = [frames.frame(name) for name in names]
     depths = [_known(frame) for frame in chosen]
     scale = Scale(0.0, float(np.nanpercentile(np.concatenate([depth.ravel() for depth in depths]), 98)), "m")

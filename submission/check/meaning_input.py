@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.frame import Frame
+from ...data.frame import Frame
 from .findings import Finding, State
 from .meaning import (
     CONSISTENT_SHARE,

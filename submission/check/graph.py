@@ -13,9 +13,9 @@ from pathlib import Path
 import onnx.inliner
 from onnx import ModelProto, NodeProto
 
-from ..hub_jobs.htp.advice import advice_for
-from ..hub_jobs.htp.graph import Graph, attribute
-from ..onnx_session import external_files
+from ...hub_jobs.htp.advice import advice_for
+from ...hub_jobs.htp.graph import Graph, attribute
+from ...onnx_session import external_files
 from .findings import Finding, State, state_of
 
 MOST_IR, MOST_OPSET = 11, 23

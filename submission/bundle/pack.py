@@ -13,12 +13,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..contract import CURRENT
-from ..errors import InputError, MissingStepError
-from ..files import read_json, write_bytes
-from ..onnx_session import external_files, open_session, session_metadata
-from ..runs import CHECKPOINT_KEY, Run
-from .interface import parse_model
+from ...contract import CURRENT
+from ...errors import InputError, MissingStepError
+from ...files import read_json, write_bytes
+from ...onnx_session import external_files, open_session, session_metadata
+from ...runs import CHECKPOINT_KEY, Run
+from ..check.interface import parse_model
 from .scrub import last_component, scrub
 
 MODEL, CONTRACT_FACTS, CONFIG, SCORE = "model.onnx", "contract.json", "config.json", "score.json"

@@ -14,13 +14,13 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..contract import EDITIONS
-from ..errors import InputError
-from ..onnx_session import external_files, open_session, session_metadata
-from ..runs import CHECKPOINT_KEY
-from .bundle import CONTRACT_FACTS, MANIFEST, MODEL, PROVENANCE, REQUIRED, SCORE
-from .findings import failures
-from .interface import interface_findings, parse_model
+from ...contract import EDITIONS
+from ...errors import InputError
+from ...onnx_session import external_files, open_session, session_metadata
+from ...runs import CHECKPOINT_KEY
+from ..check.findings import failures
+from ..check.interface import interface_findings, parse_model
+from .pack import CONTRACT_FACTS, MANIFEST, MODEL, PROVENANCE, REQUIRED, SCORE
 
 MOST_FILES = 64
 MOST_MODEL_BYTES = 2**31

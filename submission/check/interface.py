@@ -9,9 +9,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
-from ..contract import CURRENT as CONTRACT
-from ..errors import InputError
-from ..onnx_session import external_files
+from ...contract import CURRENT as CONTRACT
+from ...errors import InputError
+from ...onnx_session import external_files
 from .findings import Finding, state_of
 
 EXPORT_AGAIN = "Export again with `lpcv export RUN`."

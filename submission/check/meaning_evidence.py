@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..data.folder import FrameFolder, spread
-from ..data.frame import Frame
+from ...data.folder import FrameFolder, spread
+from ...data.frame import Frame
 from . import meaning, meaning_input, meaning_scale, meaning_view
 from .findings import Finding, failures
 from .meaning import LEAST_FRAMES, LEAST_SPREAD, FrameMeaning, Map

@@ -1,0 +1,160 @@
+"""What a model does with pictures: finite, within the range, the same twice, another map for another picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...contract import CURRENT as CONTRACT
+from .findings import Finding, State, state_of
+from .model import Map
+
+ABOVE_RANGE = 1e-5
+"""Interpolation in float32 may round a 1 upwards. Nothing is allowed below the range: the official score takes the
+logarithm of the scaled prediction, and one negative pixel makes it NaN."""
+REPEAT_TOLERANCE = 1e-6
+STRETCH_MARGIN = 1e-3
+"""A map that comes this near to both ends of the range on every frame has been stretched to them. Of the output's own
+range where the ends are other constants: least and greatest value then vary by less than this from frame to frame."""
+MIDDLES_DIFFER = 0.02
+"""Share of its range by which the median of a map must vary over the frames before equal ends say anything: pictures of
+one unmoving scene have equal ends without any stretching."""
+PLATEAU_SHARE = 0.002
+"""Share of pixels at an end from which that end is a clamp's: stretching puts one pixel there, or few. Both ends of a
+map must be a clamp's to count as such: relative inverse depth has its sky at 0 and is stretched all the same."""
+
+
+@dataclass
+class Behaviour:
+    """What was seen of the outputs, gathered picture by picture so that no map is kept."""
+
+    pictures: int = 0
+    shape: tuple[int, ...] = ()
+    not_finite: list[str] = field(default_factory=list)
+    low: float = float("inf")
+    high: float = float("-inf")
+    outside: list[str] = field(default_factory=list)
+    first: Map | None = None
+    answers: bool = False
+    repeat_difference: float = 0.0
+    ranges: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Of each real frame's map: least, median, greatest value; share of pixels at the end that has fewer."""
+
+    def add(self, name: str, output: Map, *, real: bool) -> None:
+        self.pictures += 1
+        self.shape = output.shape
+        if self.first is None:
+            self.first = output
+        self.answers |= not np.array_equal(output, self.first, equal_nan=True)
+        finite = output[np.isfinite(output)]
+        if finite.size < output.size:
+            self.not_finite.append(name)
+        if not finite.size:
+            return
+        low, high = float(finite.min()), float(finite.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        least, most = CONTRACT.output_range
+        if low < least or high > most + ABOVE_RANGE:
+            self.outside.append(name)
+        if real:
+            at_end = min(float(np.mean(finite == low)), float(np.mean(finite == high)))
+            self.ranges.append((low, float(np.median(finite)), high, at_end))
+
+
+def behaviour_findings(seen: Behaviour) -> list[Finding]:
+    some = f"on {seen.pictures} pictures"
+    values = f"{seen.low:.6g} to {seen.high:.6g} {some}"
+    nothing = not np.isfinite(seen.low)
+    found: dict[str, tuple[State, str]] = {
+        "finite": (
+            state_of(not seen.not_finite),
+            f"NaN or infinity on {_names(seen.not_finite)}" if seen.not_finite else f"finite {some}",
+        ),
+        "range": ("undecided", "no finite value")
+        if nothing
+        else (state_of(not seen.outside), f"{values}; outside on {_names(seen.outside)}" if seen.outside else values),
+        "deterministic": (
+            state_of(seen.repeat_difference <= REPEAT_TOLERANCE),
+            f"two runs on one picture differ by {seen.repeat_difference:.3g}",
+        ),
+        "answers the picture": ("undecided", "no finite value")
+        if nothing
+        else (state_of(seen.answers), f"{'different maps' if seen.answers else 'one and the same map'} {some}"),
+        "no stretching": stretching(seen.ranges),
+    }
+    return [BEHAVIOUR[name](*found[name]) for name in BEHAVIOUR]
+
+
+def stretching(ranges: list[tuple[float, float, float, float]]) -> tuple[State, str]:
+    real = len(ranges)
+    if real < 2:
+        return "undecided", "at least two real frames are needed, use --data"
+    least, most = CONTRACT.output_range
+    count = sum(low <= least + STRETCH_MARGIN and high >= most - STRETCH_MARGIN for low, _, high, _ in ranges)
+    found = f"{count} of {real} frames reach both {least:g} and {most:g}"
+    if count == real:
+        return "fail", found
+    lows, middles, highs, at_end = map(np.array, zip(*ranges, strict=True))
+    span = float(np.median(highs - lows))
+    pinned = max(np.ptp(lows), np.ptp(highs)) <= STRETCH_MARGIN * span
+    clamped = np.median(at_end) >= PLATEAU_SHARE
+    if span > 0 and pinned and not clamped and np.ptp(middles) >= MIDDLES_DIFFER * span:
+        return "fail", f"all {real} frames reach from {np.median(lows):.4g} to {np.median(highs):.4g}"
+    return "pass", found
+
+
+def _behaviour_finding(name: str, expected: str, why: str, remedy: str) -> Callable[[State, str], Finding]:
+    return lambda state, found: Finding(name, state, expected, found, why, remedy)
+
+
+_LEAST, _MOST = CONTRACT.output_range
+BEHAVIOUR: dict[str, Callable[[State, str], Finding]] = {
+    name: _behaviour_finding(name, expected, why, remedy)
+    for name, expected, why, remedy in (
+        (
+            "finite",
+            "neither NaN nor infinity",
+            "One NaN makes the frame's median, and with it the official mean over all frames, NaN.",
+            "Look for a division or a logarithm of zero; black and white pictures find it.",
+        ),
+        (
+            "range",
+            f"within {_LEAST:g} to {_MOST:g}",
+            "The contract fixes the range, and a negative value makes the official rmse_log NaN.",
+            "End the model with a sigmoid or a clamp; emit depth / max_depth.",
+        ),
+        (
+            "deterministic",
+            "the same map twice",
+            "A score that cannot be repeated cannot be compared.",
+            "Export in evaluation mode: no dropout and no random operator in the graph.",
+        ),
+        (
+            "answers the picture",
+            "another map for another picture",
+            "A constant map scores 63 on easy scenes, and so hides that nothing was learned.",
+            "Look for dead activations or weights that were not loaded.",
+        ),
+        (
+            "no stretching",
+            f"a range that is not the same, {_LEAST:g} to {_MOST:g} or another, on every frame",
+            "Per-image min-max normalisation moves the zero of depth, and the scorer fits no offset: it costs up to a "
+            "quarter of the F-Score (the truth scores 98 on varied frames, min-max normalised 79).",
+            "Divide by one constant (max_depth) instead of each image's own minimum and maximum.",
+        ),
+    )
+}  # fmt: skip
+
+
+def difference(first: Map, second: Map) -> float:
+    """Greatest absolute difference; a NaN equals a NaN, and nothing else."""
+    if first.shape != second.shape or not np.array_equal(np.isnan(first), np.isnan(second)):
+        return float("inf")
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        return float(np.nan_to_num(np.abs(first.astype(np.float64) - second), nan=0.0).max(initial=0.0))
+
+
+def _names(names: list[str]) -> str:
+    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)
