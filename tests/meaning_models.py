@@ -47,7 +47,7 @@ def recogniser(
 ) -> Path:
     """A model that normalises by `own` (affine), and knows the frames as `wanted` normalises them.
 
-    A picture that is like none of them gives a map that is like none of theirs.
+    A picture that is like none of them gives a map that is like none of theirs, the nearer the brighter it is.
     """
     keys = [wanted(contract_input(frames.frame(name).rgb)).mean((2, 3))[0] for name in frames.names]
     nought, one = own(np.zeros((1, 3, 1, 1), np.float32)), own(np.ones((1, 3, 1, 1), np.float32))
@@ -56,25 +56,34 @@ def recogniser(
     weights = {
         "factor": one - nought, "shift": nought, "keys": np.stack(keys)[:, :, None, None],
         "maps": np.stack([*maps, strange])[:, None].astype(np.float32),
-        "far": np.full((1, 1, 1, 1), 0.05 * np.ptp(np.stack(keys)), np.float32), "axes": np.array([1], np.int64),
-        "row": np.array([-1], np.int64),
+        "far": np.full((1, 1, 1, 1), 0.01 * np.ptp(np.stack(keys)), np.float32),
+        "dimmed": np.array([0.0] * len(maps) + [0.5], np.float32).reshape(-1, 1, 1, 1),
+        "white": np.float32(255), "row": np.array([-1], np.int64),
+        "sides": np.array([2, 3], np.int64), "colours": np.array([1], np.int64),
+        "nought": np.float32(0), "one": np.float32(1),
     }  # fmt: skip
     nodes = [
-        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[2, 3], keepdims=1),
+        helper.make_node("ReduceMean", ["image", "sides"], ["mean"], keepdims=1),
         helper.make_node("Mul", ["mean", "factor"], ["scaled"]), helper.make_node("Add", ["scaled", "shift"], ["key"]),
         helper.make_node("Sub", ["keys", "key"], ["off"]), helper.make_node("Abs", ["off"], ["each"]),
-        helper.make_node("ReduceMax", ["each"], ["distance"], axes=[1], keepdims=1),
+        helper.make_node("ReduceMax", ["each", "colours"], ["distance"], keepdims=1),
         helper.make_node("Concat", ["distance", "far"], ["distances"], axis=0),
         helper.make_node("ArgMin", ["distances"], ["which4"], axis=0, keepdims=0),
         helper.make_node("Reshape", ["which4", "row"], ["which"]),
-        helper.make_node("Gather", ["maps", "which"], ["output_0"], axis=0),
+        helper.make_node("Gather", ["maps", "which"], ["map"], axis=0),
+        helper.make_node("ReduceMean", ["mean", "colours"], ["light"], keepdims=1),
+        helper.make_node("Div", ["light", "white"], ["part"]),
+        helper.make_node("Clip", ["part", "nought", "one"], ["dim"]),
+        helper.make_node("Gather", ["dimmed", "which"], ["most"], axis=0),
+        helper.make_node("Mul", ["dim", "most"], ["less"]),
+        helper.make_node("Sub", ["one", "less"], ["times"]), helper.make_node("Mul", ["map", "times"], ["output_0"]),
     ]  # fmt: skip
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("image", TensorProto.FLOAT, CONTRACT.input_shape)],
         [helper.make_tensor_value_info("output_0", TensorProto.FLOAT, CONTRACT.output_shape)],
         [numpy_helper.from_array(np.asarray(value, value.dtype), name) for name, value in weights.items()],
     )  # fmt: skip
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     return path
 
 

@@ -80,7 +80,7 @@ def test_a_teacher_is_for_a_person_to_decide(tmp_path: Path) -> None:
     assert teacher.found == "CC-BY-NC-4.0: depth-anything/Depth-Anything-V2-Large-hf; non-commercial: CC-BY-NC-4.0"
     assert "Depth-Anything-V2-Base" in teacher.why
     assert "unsettled" in teacher.why
-    assert "--accept-license 'CC-BY-NC-4.0'" in teacher.remedy
+    assert "--accept-license CC-BY-NC-4.0;" in teacher.remedy
     assert to_accept(run) == {"CC-BY-NC-4.0": ("teacher (depth-anything/Depth-Anything-V2-Large-hf)",)}
 
 

@@ -6,14 +6,16 @@ Each mistake is a normalisation other than the one that the keys were computed w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from lpcv.data.folder import FrameFolder
 from lpcv.submission.check.meaning_evidence import NAMES
-from lpcv.submission.check.meaning_input import MEAN, PROBES, STD
+from lpcv.submission.check.meaning_input import MEAN, PROBES, STD, FrameInput, input_findings
 from lpcv.submission.check.preflight import check_model
 from meaning_models import (
     HEIGHT,
@@ -49,6 +51,10 @@ MISTAKES: dict[str, tuple[Change, Change, str]] = {
 }
 
 
+def some_slow(names: Iterable[str | None], *fast: str) -> list[Any]:
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 @pytest.fixture(scope="module")
 def depths() -> list[Tensor]:
     return [scene(seed) for seed in range(3)]
@@ -59,20 +65,20 @@ def frames(depths: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Fr
     return write_scenes(tmp_path_factory.mktemp("varied"), depths)
 
 
-@pytest.mark.parametrize("own", [lambda x: x, normalised])
+@pytest.mark.parametrize("own", [pytest.param(lambda x: x, marks=pytest.mark.slow), normalised])
 def test_a_good_model_passes_clean(own: Change, depths: list[Tensor], frames: FrameFolder, tmp_path: Path) -> None:
     found = by_name(check_model(recogniser(tmp_path / "m.onnx", frames, relative(depths), own, own), frames))
     # Exchanged red and blue lead to no frame, so that the colour order is decided too.
-    assert {name: one.found for name, one in found.items() if one.state != "pass"} == {}
+    assert {name: one.found for name, one in found.items() if one.state != "pass" and name in NAMES} == {}
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", some_slow(MISTAKES, "expects 0 to 1, and normalises", "no normalisation"))
 def test_each_mistake_of_the_input_is_named_with_its_remedy(
     mistake: str, depths: list[Tensor], frames: FrameFolder, tmp_path: Path
 ) -> None:
     own, wanted, name = MISTAKES[mistake]
     found = check_model(recogniser(tmp_path / "m.onnx", frames, relative(depths), own, wanted), frames)
-    assert failed(found) - {"answers the picture"} == {name}
+    assert failed(found) == {name}
     finding = by_name(found)[name]
     assert finding.remedy in {probe.remedy for probe in PROBES.values() if probe.blames == name}
     others = [one for one in found if one.name in NAMES and one.name != name]
@@ -93,6 +99,50 @@ def test_the_probe_undoes_the_mistake_that_it_names() -> None:
         np.testing.assert_allclose(model(PROBES[name].feed(x)), expected, rtol=1e-4, atol=1e-4)
 
 
+RAW, PROBE = (0.1, 1.0), "x / 255"
+"""Of the answers to the picture: rank correlation, and error as depth and as inverse depth."""
+
+
+def probed(*fed: tuple[float, float], raw: tuple[float, float] = RAW, sign: int = 1) -> list[FrameInput]:
+    """Frames whose answers to PROBE have these ranks and errors; to all other probes they are the picture's own."""
+    found = []
+    for index, (rank, error) in enumerate(fed):
+        ranks, errors = (dict.fromkeys(("", *PROBES), own) for own in raw)
+        useless = dict.fromkeys(errors, raw[1])
+        told = errors | {PROBE: error}
+        depth, inverse = (told, useless) if sign > 0 else (useless, told)
+        found.append(FrameInput(str(index), raw[0], ranks | {PROBE: sign * rank}, depth, inverse))
+    return found
+
+
+GREAT, LITTLE, WORSE = (0.9, 0.3), (0.15, 0.95), (0.05, 1.1)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("fed", "raw", "guilty"),
+    [
+        ([GREAT] * 4, RAW, True),
+        ([GREAT, GREAT, GREAT, WORSE], RAW, True),
+        ([GREAT, GREAT, WORSE, WORSE], RAW, False),  # not on three frames of four, though by much in the mean
+        ([(0.99, 0.05), (0.99, 0.05), (0.99, 0.05), WORSE, WORSE], RAW, False),
+        ([(0.9, 1.0)] * 4, RAW, False),  # the order is better, the error is not
+        ([(0.9, 0.9)] * 4, RAW, False),  # nor is it by much
+        ([(0.45, 0.3)] * 4, RAW, False),  # too weak a correlation
+        ([GREAT] * 4, (0.85, 1.0), False),  # the picture itself fits nearly as well
+        ([GREAT] * 4, (-0.85, 1.0), False),  # the other way round, that is
+        ([LITTLE] * 4, RAW, False),
+    ],
+)
+def test_a_probe_must_fit_much_better_on_nearly_all_frames(
+    fed: list[tuple[float, float]], raw: tuple[float, float], guilty: bool, sign: int
+) -> None:
+    """Also where the model gives inverse depth, so that what fits falls where the truth rises."""
+    states = {one.name: one.state for one in input_findings(probed(*fed, raw=raw, sign=sign), len(fed))}
+    assert (states["input range"] == "fail") == guilty
+    assert states["normalisation"] != "fail"
+
+
 TURNS: dict[str, Change] = {
     "transposed": lambda depth: depth.T,
     "turned left": np.rot90,
@@ -103,7 +153,10 @@ TURNS: dict[str, Change] = {
 
 @pytest.mark.parametrize(
     ("turn", "bend"),
-    [*((turn, lambda depth: depth) for turn in TURNS), ("turned left", lambda depth: 0.5 / depth)],
+    [
+        *(pytest.param(turn, lambda depth: depth, marks=pytest.mark.slow) for turn in TURNS),
+        ("turned left", lambda depth: 0.5 / depth),
+    ],
 )
 def test_a_map_on_its_side_is_named(
     turn: str, bend: Change, depths: list[Tensor], frames: FrameFolder, tmp_path: Path
@@ -117,11 +170,11 @@ def test_a_map_on_its_side_is_named(
     assert by_name(found)["not on its side"].found.startswith(f"{turn}: ")
 
 
-@pytest.mark.parametrize("mistake", [None, "expects 0 to 1", "no normalisation"])
+@pytest.mark.parametrize("mistake", some_slow((None, "expects 0 to 1", "no normalisation"), "expects 0 to 1"))
 def test_flat_frames_decide_nothing(mistake: str | None, tmp_path: Path) -> None:
     depths = [scene(seed, 2.0, 2.4) for seed in range(3)]
     flat = write_scenes(tmp_path / "flat", depths)
     own, wanted = MISTAKES[mistake][:2] if mistake else (normalised, normalised)
     found = check_model(recogniser(tmp_path / "m.onnx", flat, relative(depths), own, wanted), flat)
     assert {one.state for one in found if one.name in NAMES} == {"undecided"}
-    assert failed(found) <= {"answers the picture"}
+    assert failed(found) == set()

@@ -69,14 +69,14 @@ def frames(depths: list[Map], tmp_path_factory: pytest.TempPathFactory) -> Frame
 )
 def test_depth_at_any_scale_passes_clean(emit: Change, depths: list[Map], frames: FrameFolder, tmp_path: Path) -> None:
     found = check_model(emitter(tmp_path / "m.onnx", frames, depths, emit), frames)
-    assert {one.name: one.found for one in found if one.state != "pass"} == {}
+    assert {one.name: one.found for one in found if one.state != "pass" and one.name in NAMES} == {}
 
 
-SLOW = ("an offset of its median", "stretched and inverted", "stretched, sky at 0")
+FAST = ("zero behind the camera", "stretched, sky at 0", "cut off at 1 everywhere")
 
 
 @pytest.mark.parametrize(
-    "mistake", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MISTAKES]
+    "mistake", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in MISTAKES]
 )
 def test_each_mistake_is_caught_by_the_finding_that_names_it(
     mistake: str, depths: list[Map], frames: FrameFolder, tmp_path: Path
@@ -95,7 +95,10 @@ def test_each_mistake_is_caught_by_the_finding_that_names_it(
     assert without > 98
 
 
-@pytest.mark.parametrize("mistake", [None, "an offset in the output", "cut off at 1", "cut off at 1 everywhere"])
+@pytest.mark.parametrize(
+    "mistake",
+    ["an offset in the output", *(pytest.param(name, marks=pytest.mark.slow) for name in (None, "cut off at 1"))],
+)
 def test_flat_frames_decide_nothing(mistake: str | None, tmp_path: Path) -> None:
     depths = [scene(seed, 2.0, 2.4) for seed in range(3)]
     flat = write_scenes(tmp_path / "flat", depths)
@@ -185,24 +188,26 @@ def test_the_official_score_where_confidence_is_unknown() -> None:
     assert plain < without - 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("emit", "expected"),
     [
         (lambda depth: depth, set()),
+        (lambda depth: 0.2 / (depth * METRES_AT_ONE), {"depth direction"}),
+        (lambda depth: 1 - depth, {"depth direction"}),
+        (lambda depth: depth[:, ::-1], {"left-right"}),
+        (lambda depth: depth[::-1], {"up-down"}),
+        (lambda depth: depth[::-1, ::-1], {"left-right", "up-down"}),
         (lambda depth: depth + 0.3 * np.median(depth), {"no offset"}),
+        (lambda depth: depth + 0.2, {"no offset"}),
         (stretched(0.1, 0.9), {"no stretching"}),
-        pytest.param(lambda depth: depth + 0.2, {"no offset"}, marks=pytest.mark.slow),
-        pytest.param(lambda depth: np.minimum(depth * 8, 1), {"no saturation"}, marks=pytest.mark.slow),
-        pytest.param(
-            lambda depth: cv2.resize(np.ascontiguousarray(np.rot90(depth)), (WIDTH, HEIGHT)),
-            {"not on its side"},
-            marks=pytest.mark.slow,
-        ),
+        (lambda depth: np.minimum(depth * 8, 1), {"no saturation"}),
+        (lambda depth: cv2.resize(np.ascontiguousarray(np.rot90(depth)), (WIDTH, HEIGHT)), {"not on its side"}),
     ],
 )
 def test_real_frames_tell_the_same(emit: Change, expected: set[str], reference_data: Path, tmp_path: Path) -> None:
+    """On all 23 of them, eleven of which are flat."""
     real = open_folder(reference_data / "lpcvc_sample")
-    real = real.subset(real.names[11:])
     maps = []
     for frame in real:
         assert frame.depth_m is not None

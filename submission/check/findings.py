@@ -8,7 +8,26 @@ from typing import Any, Literal
 
 State = Literal["pass", "fail", "undecided"]
 FAILED_EXIT_CODE = 1
+STATES: tuple[State, ...] = ("pass", "fail", "undecided")
 COLUMNS = ("finding", "state", "expected", "found")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "contract": (
+        "valid ONNX", "one file", "one input", "one output", "input name", "output name", "input type", "output type",
+        "input shape", "output shape", "runs",
+    ),
+    "behaviour": ("finite", "range", "deterministic", "answers the picture", "no stretching"),
+    "meaning": (
+        "depth direction", "colour order", "left-right", "up-down", "not on its side", "input range", "normalisation",
+        "no saturation", "no offset",
+    ),
+    "graph": ("IR version", "operator set", "file size", "resize antialias", "resize align_corners"),
+    "NPU": ("fits the NPU", "NPU traps"),
+    "budget": ("parameters", "MACs", "largest activation"),
+    "latency": ("latency, estimated", "latency, measured"),
+    "licences": ("teacher licence", "encoder weights licence", "data licence"),
+}  # fmt: skip
+"""Every finding by its group, in the order of the table."""
+_GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,11 @@ class Finding:
         if not (self.expected and self.found and self.why and self.remedy):
             raise ValueError(f"finding '{self.name}' must say what was expected and found, why, and what to do")
 
+    @property
+    def group(self) -> str:
+        """Of `GROUPS`; empty for a name that stands in none of them."""
+        return _GROUP_OF.get(self.name, "")
+
     def sentence(self) -> str:
         """One line for a person: what is wrong, why it matters, what to do."""
         return f"{self.name}: expected {self.expected}, found {self.found}. {self.why} {self.remedy}"
@@ -51,19 +75,14 @@ def exit_code(findings: Sequence[Finding]) -> int:
     return FAILED_EXIT_CODE if failures(findings) else 0
 
 
-def table_rows(findings: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
-    """Rows under `COLUMNS` for `console.table`."""
-    return [(finding.name, finding.state, finding.expected, finding.found) for finding in findings]
-
-
 def findings_json(findings: Sequence[Finding], *, model: str, model_sha256: str, edition: str) -> dict[str, Any]:
     """What `--json` writes: the model's name and hash, the edition, whether all is well, and each finding in full."""
-    counts = {state: sum(finding.state == state for finding in findings) for state in ("pass", "fail", "undecided")}
+    counts = {state: sum(finding.state == state for finding in findings) for state in STATES}
     return {
         "model": model,
         "model_sha256": model_sha256,
         "edition": edition,
         "passed": exit_code(findings) == 0,
         "counts": counts,
-        "findings": [{**asdict(finding), "worst": list(finding.worst)} for finding in findings],
+        "findings": [{"group": finding.group, **asdict(finding), "worst": list(finding.worst)} for finding in findings],
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -21,7 +22,7 @@ SHORT_NAMES = {"float": "float32", "double": "float64"}
 
 
 def parse_model(content: bytes, name: str) -> ModelProto:
-    """The model without any external data. Raises InputError where `content` is not an ONNX file."""
+    """The model without any external data. Raises InputError where `content` is none, or a name in it is no text."""
     try:
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError):
@@ -29,7 +30,20 @@ def parse_model(content: bytes, name: str) -> ModelProto:
     # An empty or foreign file may well decode as a model without a single field set.
     if model is None or not model.graph.node:
         raise InputError(f"{name} is not an ONNX model.", "Give the model.onnx that `lpcv export RUN` writes.")
+    _demand_text(model, name)
     return model
+
+
+def _demand_text(model: ModelProto, name: str) -> None:
+    """Raises InputError where a name or a text in a model is no UTF-8: protobuf hands it out as bytes then."""
+    waiting: list[Any] = [model]
+    while waiting:
+        for field, value in waiting.pop().ListFields():
+            values = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+            if field.type == field.TYPE_MESSAGE:
+                waiting += values
+            elif field.type == field.TYPE_STRING and any(isinstance(text, bytes) for text in values):
+                raise InputError(f"{name} holds a {field.name} that is no text.", "Export the model again.")
 
 
 def demand_complete(model: ModelProto, path: Path) -> None:

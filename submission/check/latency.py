@@ -5,6 +5,7 @@ Only a measurement is held against the contract's budget. Nothing is asked of AI
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def _measured(path: Path, device: str | None, folder: HubFolder) -> Finding:
     judged = verdict(measurement.profile, BUDGET_MS, CONTRACT.latency_field)
     state = STATES[judged.state]
     found = f"{milliseconds(measurement.profile.latency_ms)} ms measured {_circumstances(measurement)}"
-    if state != "undecided" and not _is_contracts(record.intended["device"]):
+    if state != "undecided" and not is_contracts(record.intended["device"]):
         state, found = "undecided", f"{found}; the rules measure on the {CONTRACT.devices[0]}"
     slower = "Work at a smaller size inside, or with fewer channels where the maps are large, and measure again."
     remedy = slower if judged.state == "fail" else remedy
@@ -110,9 +111,9 @@ def _finished(path: Path, device: str | None, folder: HubFolder) -> list[Record]
         and record.state == SUCCESS
         and not record.intended["rehearsal"]  # those are this CPU's times
         and record.intended.get("model_sha256") == sha256
-        and device in (None, record.intended["device"])
+        and (device is None or is_contracts(record.intended["device"], (device,)))
     ]
-    return [record for record in found if _is_contracts(record.intended["device"])] or found
+    return [record for record in found if is_contracts(record.intended["device"])] or found
 
 
 def _fetched(record: Record, folder: HubFolder) -> _Measurement | None:
@@ -125,12 +126,10 @@ def _fetched(record: Record, folder: HubFolder) -> _Measurement | None:
     return _Measurement(record, told, Profile.of(told[PROFILE]))
 
 
-def _is_contracts(device: str) -> bool:
-    """Whether it has the chip of one of the contract's devices: AI Hub lists one phone under several names."""
+def is_contracts(device: str, devices: Sequence[str] = CONTRACT.devices) -> bool:
+    """Whether it has the chip of one of these devices: AI Hub lists one phone under several names."""
     chips = {one.name: one.chipset for one in recorded()}
-    return device in CONTRACT.devices or (
-        device in chips and chips[device] in {chips.get(name) for name in CONTRACT.devices}
-    )
+    return device in devices or (device in chips and chips[device] in {chips.get(name) for name in devices})
 
 
 def _circumstances(measurement: _Measurement) -> str:

@@ -8,11 +8,12 @@ matter: for those there is a precedent.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ...errors import InputError
+from ...errors import InputError, UnknownNameError
 from ...files import read_json
 from ...runs import Run
 from ..bundle.pack import NOT_RECORDED
@@ -71,15 +72,39 @@ def licence_findings(run: Run | None, accepted: Collection[str] = ()) -> list[Fi
         found = f"{NOT_RECORDED}: a model's file does not say what it was trained with"
         remedy = "Check the run that it was exported from; else see to its licences yourself."
         return [_finding(name, "undecided", found, UNSETTLED, remedy) for name in PARTS]
-    return [_judged(part, {name.lower() for name in accepted}) for part in parts_of(run)]
+    known = _folded(accepted)
+    return [_judged(part, known) for part in parts_of(run)]
+
+
+def demand_known(run: Run, accepted: Collection[str]) -> None:
+    """A slip must not pass for consent.
+
+    Raises UnknownNameError for an accepted name that nothing of the run has, InputError as `parts_of`.
+    """
+    names = {licence for part in parts_of(run) for licence in part.licences}
+    for name in accepted:
+        if name.casefold() not in _folded(names):
+            raise UnknownNameError("licence of this run called", name, names)
+
+
+def consented(run: Run, accepted: Collection[str]) -> list[str]:
+    """What of `accepted` decides anything, as the run's records spell it, sorted: what is not plainly commercial."""
+    known = _folded(accepted)
+    names = {licence for part in parts_of(run) for licence in part.licences if terms_of(licence) != "commercial"}
+    return sorted(name for name in names if name.casefold() in known)
+
+
+def accepting(licences: Iterable[str]) -> str:
+    """The options with which these are accepted."""
+    return " ".join(f"--accept-license {shlex.quote(name)}" for name in licences)
 
 
 def to_accept(run: Run, accepted: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
     """Licence -> what stands under it: what a submission still needs --accept-license for. Raises as above."""
-    known, found = {name.lower() for name in accepted}, dict[str, tuple[str, ...]]()
+    known, found = _folded(accepted), dict[str, tuple[str, ...]]()
     for part in parts_of(run):
         for licence in part.non_commercial:
-            if licence.lower() not in known:
+            if licence.casefold() not in known:
                 found[licence] = (*found.get(licence, ()), f"{part.name.removesuffix(' licence')} ({part.what})")
     return found
 
@@ -109,24 +134,28 @@ def _judged(part: Part, accepted: set[str]) -> Finding:
         return _finding(part.name, "pass", part.none, PRECEDENT, "Nothing to do.")
     what = part.what or "something without a recorded name"
     found = f"{', '.join(part.licences) or NOT_RECORDED}: {what}"
-    open_ones = [one for one in part.non_commercial if one.lower() not in accepted]
+    open_ones = [one for one in part.non_commercial if one.casefold() not in accepted]
     if open_ones:
         in_model = part.name == PARTS[1]
-        options = " ".join(f"--accept-license '{one}'" for one in open_ones)
         return _finding(
             part.name,
             "fail" if in_model else "undecided",
             f"{found}; non-commercial: {', '.join(open_ones)}",
             f"{PRECEDENT} {'These weights are in the model.' if in_model else UNSETTLED}",
-            f"Train without it, or accept it by name when submitting: {options}; that is recorded.",
+            f"Train without it, or accept it by name when submitting: {accepting(open_ones)}; that is recorded.",
         )
-    unknown = [one for one in part.licences if terms_of(one) == "unknown" and one.lower() not in accepted]
+    unknown = [one for one in part.licences if terms_of(one) == "unknown" and one.casefold() not in accepted]
     if unknown or not part.licences:
         remedy = "Find out under which licence it stands, and write it into the data's manifest.json or the model card."
         return _finding(part.name, "undecided", f"{found}; what it allows is not known here", UNSETTLED, remedy)
     if part.non_commercial:
         found += f"; accepted by a person: {', '.join(part.non_commercial)}"
     return _finding(part.name, "pass", found, PRECEDENT, "Nothing to do.")
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    """Upper and lower case are one."""
+    return {name.casefold() for name in names}
 
 
 def _licences(recorded: Any) -> tuple[str, ...]:

@@ -16,23 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import rankdata
 
-from ...data.frame import Frame, Level
-from ...data.resize import smooth
+from ...data.frame import Frame
 from .findings import Finding, State
+from .meaning_compare import Map, aligned_error, likeness, ranks, shrink, varied
 
-Map = npt.NDArray[Any]
-
-GRID = (160, 120)
-"""(width, height) that truth and prediction are compared at: 19,200 points rank in 2 ms, and no mirror shifts them."""
 LEAST_FRAMES = 3
 """Fewer varied frames than this decide nothing: one odd room must not fail a model."""
-LEAST_TRUSTED_SHARE = 0.05
-FLAT_RATIO = 1.5
-"""A frame is nearly flat where the 90th percentile of its trusted depth is below 1.5 times the 10th. Of the 23 real
-frames that this was set on, the 11 of one flat scene have 1.1 to 1.47, the 12 others 1.68 to 8.7."""
 KNOWS_DEPTH = 0.3
 """Least mean rank correlation from which a direction is read.
 Six untrained students gave -0.22 to 0.24 on the 12 varied real frames."""
@@ -65,7 +55,7 @@ WHY = (
     "An upside-down map puts the floor at the ceiling, and the scorer compares place by place.",
 )
 REMEDY = (
-    "Emit depth, linear in metres and zero at the camera (depth / max_depth), not its inverse.",
+    "Emit depth, linear in metres and zero at the camera (depth / max_depth), not its inverse nor 1 minus it.",
     "Read images as RGB in training (OpenCV reads BGR), or swap the channels inside the model.",
     "Look for a horizontal flip that is applied to the image but not to the depth, or the other way round.",
     "Look for a vertical flip, or a bottom-up image format, between the image and the map.",
@@ -79,6 +69,7 @@ class FrameMeaning:
     rank: view of the truth -> rank correlation of the prediction with it, -1 to 1
     rank_swapped: the same for red and blue exchanged at the input
     error, error_swapped: view -> mean |truth - prediction| / truth after alignment by one ratio of medians
+    bend: view -> by how much the prediction is straighter against 1/truth than against the truth (Pearson's, absolute)
     spread: of the prediction, (90th - 10th percentile) / |median|
     """
 
@@ -87,7 +78,8 @@ class FrameMeaning:
     rank_swapped: dict[str, float]
     error: dict[str, float]
     error_swapped: dict[str, float]
-    spread: float = math.inf
+    bend: dict[str, float]
+    spread: float
 
 
 def measure(frame: Frame, prediction: Map, swapped: Map) -> FrameMeaning | None:
@@ -100,57 +92,28 @@ def measure(frame: Frame, prediction: Map, swapped: Map) -> FrameMeaning | None:
         return None
     truth, mask = found
     plain, other = shrink(prediction), shrink(swapped)
-    views = {view: (turn(truth)[turn(mask)], turn(mask)) for view, turn in VIEWS.items()}
+    true, order = truth[mask], ranks(truth[mask])
+    # Each view undoes itself: the map turned and held against the truth gives the same pairs as the truth turned.
+    maps = {view: turn(plain)[mask] for view, turn in VIEWS.items()}
+    maps_swapped = {view: turn(other)[mask] for view, turn in VIEWS.items()}
     return FrameMeaning(
         frame.name,
-        {view: rank_correlation(true, plain[where]) for view, (true, where) in views.items()},
-        {view: rank_correlation(true, other[where]) for view, (true, where) in views.items()},
-        {view: aligned_error(true, plain[where]) for view, (true, where) in views.items()},
-        {view: aligned_error(true, other[where]) for view, (true, where) in views.items()},
+        {view: likeness(order, ranks(given)) for view, given in maps.items()},
+        {view: likeness(order, ranks(given)) for view, given in maps_swapped.items()},
+        {view: aligned_error(true, given) for view, given in maps.items()},
+        {view: aligned_error(true, given) for view, given in maps_swapped.items()},
+        {view: _bend(true, given) for view, given in maps.items()},
         _spread(plain),
     )
 
 
-def varied(frame: Frame) -> tuple[Map, Map] | None:
-    """The truth in metres and where it is trusted, both at `GRID`'s size; None where `measure` says nothing."""
-    if frame.depth_m is None:
-        return None
-    trusted = frame.depth_m > 0
-    if frame.confidence is not None:
-        trusted &= frame.confidence >= (Level.HIGH if (frame.confidence == Level.HIGH).any() else Level.MEDIUM)
-    truth, mask = sample(frame.depth_m), sample(trusted)
-    if mask.mean() < LEAST_TRUSTED_SHARE:
-        return None
-    low, high = np.percentile(truth[mask], (10, 90))
-    return None if high < FLAT_RATIO * low else (truth, mask)
+def _bend(truth: Map, prediction: Map) -> float:
+    return abs(likeness(1 / truth, prediction)) - abs(likeness(truth, prediction))
 
 
 def _spread(prediction: Map) -> float:
     low, middle, high = np.percentile(prediction, (10, 50, 90))
     return float((high - low) / abs(middle)) if middle else math.inf
-
-
-def rank_correlation(truth: Map, prediction: Map) -> float:
-    """Spearman's, -1 to 1, ties with their mean rank; 0 where either is constant, since a constant orders nothing."""
-    first, second = rankdata(truth), rankdata(prediction)
-    first -= first.mean()
-    second -= second.mean()
-    # Sums, not dot products: these short ones wait for BLAS's threads several times longer than they take.
-    length = float(np.sqrt(np.sum(first * first) * np.sum(second * second)))
-    return float(np.sum(first * second)) / length if length > 0 else 0.0
-
-
-def aligned_error(truth: Map, prediction: Map) -> float:
-    """abs_rel after one ratio of medians over the trusted pixels; infinite where the prediction's median is not > 0."""
-    middle = float(np.median(prediction))
-    if middle <= 0:
-        return float("inf")
-    return float(np.mean(np.abs(truth - prediction * (np.median(truth) / middle)) / truth))
-
-
-def shrink(prediction: Map) -> Map:
-    """An (H, W) map at `GRID`'s size, averaged over areas."""
-    return smooth(np.asarray(prediction, np.float32), GRID)
 
 
 def undecided(reason: str) -> list[Finding]:
@@ -160,11 +123,11 @@ def undecided(reason: str) -> list[Finding]:
 
 def meaning_findings(evidence: Sequence[FrameMeaning], seen: int) -> list[Finding]:
     """The four findings; `seen`: how many frames were looked at, the nearly flat ones included."""
-    basis = f"on {len(evidence)} of {seen} frames (the rest nearly flat, or with too little depth)"
-    if len(evidence) == seen:
-        basis = f"on {seen} frames"
+    basis = basis_of(len(evidence), seen)
     if len(evidence) < LEAST_FRAMES:
-        return undecided(f"only flat scenes or too few: {LEAST_FRAMES} varied frames are needed, this rests {basis}")
+        return undecided(
+            f"only flat scenes or too few: {LEAST_FRAMES} frames with varied depth are needed, this rests {basis}"
+        )
     if (spread := float(np.median([one.spread for one in evidence]))) < LEAST_SPREAD:
         return undecided(f"the output varies by {spread:.1%} within a frame {basis}: it says nothing yet, train longer")
     view = _best_view(evidence)
@@ -174,6 +137,10 @@ def meaning_findings(evidence: Sequence[FrameMeaning], seen: int) -> list[Findin
         _mirror(evidence, view, 2, "left-right", basis),
         _mirror(evidence, view, 3, "up-down", basis),
     ]
+
+
+def basis_of(varied_frames: int, seen: int) -> str:
+    return f"on {seen} frames" if varied_frames == seen else f"on {varied_frames} of {seen} frames (varied ones)"
 
 
 def _best_view(evidence: Sequence[FrameMeaning]) -> str:
@@ -192,7 +159,9 @@ def _direction(evidence: Sequence[FrameMeaning], view: str, basis: str) -> Findi
         return _finding(0, "pass", found)
     if mean > -KNOWS_DEPTH:
         return _finding(0, "undecided", f"{found}: too weak to tell depth from its inverse")
-    return _finding(0, "fail", f"inverse depth: {found}", _worst(evidence, lambda one: one.rank[view]))
+    bend = _mean(one.bend[view] for one in evidence)
+    kind = "inverse depth" if bend >= 0 else "inverted depth (a constant minus depth)"
+    return _finding(0, "fail", f"{kind}: {found}", _worst(evidence, lambda one: one.rank[view]))
 
 
 def _colour(evidence: Sequence[FrameMeaning], view: str, basis: str) -> Finding:
@@ -241,13 +210,6 @@ def _worst(evidence: Sequence[FrameMeaning], goodness: Callable[[FrameMeaning], 
 
 def _finding(index: int, state: State, found: str, worst: tuple[str, ...] = ()) -> Finding:
     return Finding(NAMES[index], state, EXPECTED[index], found, WHY[index], REMEDY[index], worst)
-
-
-def sample(values: Map) -> Map:
-    """Nearest values at the centres of `GRID`'s cells; never an average, which would invent depth across an edge."""
-    rows = ((np.arange(GRID[1]) + 0.5) * values.shape[0] / GRID[1]).astype(int)
-    columns = ((np.arange(GRID[0]) + 0.5) * values.shape[1] / GRID[0]).astype(int)
-    return values[np.ix_(rows, columns)]
 
 
 def _mean(values: Any) -> float:

@@ -15,7 +15,8 @@ from ...data.folder import FrameFolder, spread
 from ...data.frame import Frame
 from . import meaning, meaning_input, meaning_scale, meaning_view
 from .findings import Finding, failures
-from .meaning import LEAST_FRAMES, LEAST_SPREAD, FrameMeaning, Map
+from .meaning import LEAST_FRAMES, LEAST_SPREAD, FrameMeaning
+from .meaning_compare import Map
 from .meaning_input import MOST_PROBED, Answer, FrameInput, Tensor
 from .meaning_scale import FrameScale
 
@@ -41,7 +42,7 @@ class Evidence:
         self.scales.append(scale)
         self.turned.append(meaning_view.turned_ranks(frame, output))
         if len(self.inputs) < MOST_PROBED:
-            probed = meaning_input.measure_input(frame, output, picture, answer)
+            probed = meaning_input.measure_input(frame, output, found.rank, picture, answer)
             self.inputs += [probed] if probed else []
 
 
@@ -56,9 +57,7 @@ def findings(evidence: Evidence, gain: meaning_scale.Gain, offset_hidden: str = 
     offset_hidden: why no offset can be told from these maps, where something outside the meaning says so
     """
     count = len(evidence.meanings)
-    basis = f"on {evidence.seen} frames"
-    if count < evidence.seen:
-        basis = f"on {count} of {evidence.seen} frames (the rest nearly flat, or with too little depth)"
+    basis = meaning.basis_of(count, evidence.seen)
     first = meaning.meaning_findings(evidence.meanings, evidence.seen)
     if count < LEAST_FRAMES:
         return undecided(first[0].found)

@@ -3,12 +3,13 @@
 Each probe is the picture changed in the way that would undo ONE mistake in the model's normalisation. Where the answer
 to a probe fits the truth much better than the answer to the picture itself, that mistake was made. Rank correlation and
 error must agree, on nearly every frame: a weak model may gain a little of one of them from a paler picture by chance.
+A model that gives inverse depth makes the same mistakes, so an answer may also fit by falling where the truth rises.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +18,8 @@ import numpy.typing as npt
 
 from ...data.frame import Frame
 from .findings import Finding, State
-from .meaning import (
-    CONSISTENT_SHARE,
-    KNOWS_DEPTH,
-    KNOWS_VIEW,
-    VIEW_MARGIN,
-    VIEWS,
-    Map,
-    aligned_error,
-    rank_correlation,
-    shrink,
-    varied,
-)
+from .meaning import CONSISTENT_SHARE, KNOWS_DEPTH, KNOWS_VIEW, UPRIGHT, VIEW_MARGIN
+from .meaning_compare import Map, aligned_error, inverse_error, likeness, ranks, shrink, varied
 
 Tensor = npt.NDArray[np.float32]
 Answer = Callable[[Tensor], "Map | None"]
@@ -83,30 +74,41 @@ PROBES: dict[str, Probe] = {
 class FrameInput:
     """What one varied frame says. fits: greatest |rank correlation| of the answer to the picture, over all views.
 
-    rank, error: of the answers to the picture ("") and to each probe, with the truth as it is; see meaning.py
+    rank: of the answers to the picture ("") and to each probe, with the truth as it is, -1 to 1
+    error: of the same answers taken as depth; inverse: taken as inverse depth; see meaning_compare.py
     """
 
     name: str
     fits: float
     rank: dict[str, float]
     error: dict[str, float]
+    inverse: dict[str, float]
 
 
-def measure_input(frame: Frame, prediction: Map, picture: Tensor, answer: Answer) -> FrameInput | None:
-    """prediction: (H, W) finite, the answer to picture. None where the frame says nothing; see meaning.varied."""
+def measure_input(
+    frame: Frame, prediction: Map, known: Mapping[str, float], picture: Tensor, answer: Answer
+) -> FrameInput | None:
+    """prediction: (H, W) finite, the answer to picture; known: `FrameMeaning.rank` of it.
+
+    None where the frame says nothing; see `varied`.
+    """
     found = varied(frame)
     if found is None:
         return None
     truth, mask = found
-    plain = shrink(prediction)
-    ranks, errors = {"": rank_correlation(truth[mask], plain[mask])}, {"": aligned_error(truth[mask], plain[mask])}
+    true, order = truth[mask], ranks(truth[mask])
+    rank, answers = {"": known[UPRIGHT]}, {"": shrink(prediction)[mask]}
     for name, probe in PROBES.items():
         given = answer(np.ascontiguousarray(probe.feed(picture), np.float32))
-        small = None if given is None else shrink(given)[mask]
-        ranks[name] = 0.0 if small is None else rank_correlation(truth[mask], small)
-        errors[name] = math.inf if small is None else aligned_error(truth[mask], small)
-    fits = max(abs(rank_correlation(turn(truth)[turn(mask)], plain[turn(mask)])) for turn in VIEWS.values())
-    return FrameInput(frame.name, fits, ranks, errors)
+        rank[name] = 0.0
+        if given is not None:
+            answers[name] = shrink(given)[mask]
+            rank[name] = likeness(order, ranks(answers[name]))
+    error, inverse = (
+        {name: compare(true, answers[name]) if name in answers else math.inf for name in rank}
+        for compare in (aligned_error, inverse_error)
+    )
+    return FrameInput(frame.name, max(map(abs, known.values())), rank, error, inverse)
 
 
 def input_findings(evidence: Sequence[FrameInput], of: int) -> list[Finding]:
@@ -118,12 +120,12 @@ def input_findings(evidence: Sequence[FrameInput], of: int) -> list[Finding]:
     means = {name: _mean(evidence, name) for name in PROBES}
     raw, fits = _mean(evidence, ""), float(np.mean([one.fits for one in evidence]))
     guilty = [name for name in PROBES if _explains(evidence, name)]
-    best = max(guilty, key=lambda name: means[name]) if guilty else None
+    best = max(guilty, key=lambda name: abs(means[name])) if guilty else None
     return [_judged(index, best, raw, fits, means, basis) for index in range(len(NAMES))]
 
 
 def _judged(index: int, best: str | None, raw: float, fits: float, means: dict[str, float], basis: str) -> Finding:
-    own = max((name for name in PROBES if PROBES[name].blames == NAMES[index]), key=lambda name: means[name])
+    own = max((name for name in PROBES if PROBES[name].blames == NAMES[index]), key=lambda name: abs(means[name]))
     found = f"rank correlation with truth {raw:+.2f} fed x, {means[best or own]:+.2f} fed {best or own} {basis}"
     if best is not None and PROBES[best].blames == NAMES[index]:
         return finding(index, "fail", f"{PROBES[best].mistake}: {found}", PROBES[best].remedy)
@@ -135,14 +137,19 @@ def _judged(index: int, best: str | None, raw: float, fits: float, means: dict[s
 
 
 def _explains(evidence: Sequence[FrameInput], probe: str) -> bool:
-    rank_gains = [one.rank[probe] - one.rank[""] for one in evidence]
-    better = np.mean([one.rank[probe] > one.rank[""] and one.error[probe] < one.error[""] for one in evidence])
-    finite = [one for one in evidence if 0 < one.error[probe] < math.inf]
-    if _mean(evidence, probe) < KNOWS_VIEW or np.mean(rank_gains) < VIEW_MARGIN or better < CONSISTENT_SHARE:
+    """Whether the answers to the probe fit the truth, or its inverse, clearly and consistently better."""
+    mean = _mean(evidence, probe)
+    sign = math.copysign(1, mean)
+    ranks = [(sign * one.rank[probe], abs(one.rank[""])) for one in evidence]
+    errors = [(one.error, one.inverse)[sign < 0] for one in evidence]
+    better = [fed > raw and error[probe] < error[""] for (fed, raw), error in zip(ranks, errors, strict=True)]
+    if abs(mean) < KNOWS_VIEW or np.mean([fed - raw for fed, raw in ranks]) < VIEW_MARGIN:
+        return False
+    if np.mean(better) < CONSISTENT_SHARE:
         return False
     # An infinite error of the picture's own answer (a median that is not positive) counts as a great one.
-    gain = np.mean([math.log(min(one.error[""], 1e3) / one.error[probe]) for one in finite])
-    return bool(gain >= ERROR_GAIN)
+    gains = [math.log(min(one[""], 1e3) / one[probe]) for one in errors if 0 < one[probe] < math.inf]
+    return float(np.mean(gains)) >= ERROR_GAIN
 
 
 def finding(index: int, state: State, found: str, remedy: str = "") -> Finding:

@@ -17,7 +17,8 @@ from ...data.frame import Frame, Level
 from ...evaluate.alignment import least_squares_in_depth
 from ...evaluate.official import score_frame
 from .findings import Finding, State
-from .meaning import CONSISTENT_SHARE, Map, aligned_error, sample, varied
+from .meaning import CONSISTENT_SHARE
+from .meaning_compare import Map, aligned_error, sample, varied
 
 NAMES = ("no saturation", "no offset")
 SATURATED_SHARE = 0.10
@@ -68,7 +69,7 @@ class FrameScale:
 
 
 def measure_scale(frame: Frame, prediction: Map) -> FrameScale | None:
-    """prediction: (H, W) finite. None where the frame says nothing; see meaning.varied."""
+    """prediction: (H, W) finite. None where the frame says nothing; see meaning_compare.varied."""
     found = varied(frame)
     if found is None:
         return None

@@ -12,18 +12,8 @@ import numpy as np
 
 from ...data.frame import Frame
 from .findings import Finding, State
-from .meaning import (
-    CONSISTENT_SHARE,
-    KNOWS_DEPTH,
-    KNOWS_VIEW,
-    VIEW_MARGIN,
-    FrameMeaning,
-    Map,
-    rank_correlation,
-    sample,
-    shrink,
-    varied,
-)
+from .meaning import CONSISTENT_SHARE, KNOWS_DEPTH, KNOWS_VIEW, VIEW_MARGIN, FrameMeaning
+from .meaning_compare import Map, rank_correlation, sample, shrink, varied
 
 NAME = "not on its side"
 TURNED: dict[str, Callable[[Map], Map]] = {
@@ -37,7 +27,7 @@ TURNED: dict[str, Callable[[Map], Map]] = {
 def turned_ranks(frame: Frame, prediction: Map) -> dict[str, float]:
     """View of `TURNED` -> rank correlation of the prediction, (H, W) and finite, with the truth turned that way.
 
-    Empty where the frame says nothing; see meaning.varied.
+    Empty where the frame says nothing; see meaning_compare.varied.
     """
     found = varied(frame)
     if found is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +20,45 @@ from .findings import Finding
 from .interface import chosen, demand_complete, interface_findings, model_inputs, parse_model
 
 Map = npt.NDArray[Any]
+ON_A_DEVICE = "is compiled for an NPU, and only a device runs it: `lpcv profile` and `lpcv infer` ask one."
+FROM_ONNX = "Check the .onnx that it was compiled from."
 
 
 class Runner(ABC):
-    """A model that answers the contract's input, whatever file it came from."""
+    """A model that answers the contract's input, whatever file it came from.
 
-    graph: ModelProto | None = None
-    """What the findings on the graph look at; None where the file holds none that they can read."""
-    onnx_path: Path | None = None
-    """The .onnx file that says the same as the model; None where there is none."""
+    `with open_runner(path) as runner` gives back at once what it holds; else that happens when nobody has it any more.
+    """
+
     note = ""
     """What a person should know of how the file is read; empty for an .onnx file, which is read as it is."""
+    _release: Callable[[], Any] | None = None
+
+    @property
+    def graph(self) -> ModelProto | None:
+        """What the findings on the graph look at; None where there is none, and `no_graph` then says why."""
+        return None
+
+    @property
+    def onnx_path(self) -> Path | None:
+        """The .onnx file that says the same as the model; None where there is none."""
+        return None
+
+    @property
+    def no_graph(self) -> tuple[str, str]:
+        """Why there is no graph, and what to do: for `file_undecided`. Empty where there is one."""
+        return "", ""
+
+    def close(self) -> None:
+        """Give back what lies outside this process's memory. Twice does no harm."""
+        if self._release is not None:
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @abstractmethod
     def interface(self) -> list[Finding]:
@@ -75,17 +104,25 @@ class OnnxRunner(Runner):
         """Raises InputError where the file is no ONNX model, lacks its weights, or ONNX Runtime cannot load it."""
         if not path.is_file():
             raise InputError(f"{path} does not exist.", "`lpcv export RUN` writes RUN/model.onnx.")
-        self.graph = parse_model(path.read_bytes(), str(path))
-        demand_complete(self.graph, path)
-        self.onnx_path = path
+        self._graph, self._path = parse_model(path.read_bytes(), str(path)), path
+        demand_complete(self._graph, path)
+        if any(node.op_type == "EPContext" for node in self._graph.graph.node):
+            raise InputError(f"{path} {ON_A_DEVICE}", FROM_ONNX)
         self._session = open_session(path)
-        image = chosen(model_inputs(self.graph), CONTRACT.input_name)
-        depth = chosen(list(self.graph.graph.output), CONTRACT.output_name)
+        image = chosen(model_inputs(self._graph), CONTRACT.input_name)
+        depth = chosen(list(self._graph.graph.output), CONTRACT.output_name)
         self._input, self._output = (value.name if value else "" for value in (image, depth))
 
+    @property
+    def graph(self) -> ModelProto:
+        return self._graph
+
+    @property
+    def onnx_path(self) -> Path:
+        return self._path
+
     def interface(self) -> list[Finding]:
-        assert self.graph is not None  # set above
-        return interface_findings(self.graph, self.onnx_path)
+        return interface_findings(self._graph, self._path)
 
     def answer(self, tensor: npt.NDArray[np.float32]) -> Map:
         return np.asarray(self._session.run([self._output], {self._input: tensor})[0])

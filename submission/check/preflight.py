@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...console import track
+from ...console import note, track
 from ...contract import CURRENT as CONTRACT
 from ...data.folder import FrameFolder, spread
 from ...data.frame import Frame, Rgb
@@ -16,6 +16,7 @@ from ...data.model_input import contract_input
 from ...hub_folder import HubFolder
 from ...runs import Run
 from .behaviour import BEHAVIOUR, Behaviour, behaviour_findings, difference, stretching
+from .border import file_undecided
 from .budget import budget_findings
 from .findings import Finding, State, failures
 from .graph import graph_findings, graph_of
@@ -60,9 +61,11 @@ def check_model(
     the folder, are run. Raises InputError where the model cannot be loaded, or a frame cannot be read; UnknownNameError
     for a device that is not recorded.
     """
-    runner = open_runner(path)
     given = circumstances or Circumstances()
-    return [*_answers(runner, frames, most_frames), *_file_findings(runner, given), *licence_findings(given.run)]
+    with open_runner(path) as runner:
+        if runner.note:
+            note(runner.note)
+        return [*_answers(runner, frames, most_frames), *_file_findings(runner, given), *licence_findings(given.run)]
 
 
 def synthetic_pictures() -> dict[str, Rgb]:
@@ -132,15 +135,17 @@ def _meaning(seen: Behaviour, frames: FrameFolder | None, evidence: Evidence, ru
         return undecided("the output is not finite")
     if not evidence.seen:
         return undecided("the output is not one map")
+    if not seen.answers:
+        return undecided("see answers the picture: one map for all says nothing of them")
     hidden = "see no stretching: each map has its own zero" if stretching(seen.ranges)[0] == "fail" else ""
     hidden = "see output shape" if seen.shape != CONTRACT.output_shape else hidden
     return meaning_findings(evidence, gain_on(frames, lambda frame: runner.predict(frame.rgb)), hidden)
 
 
 def _file_findings(runner: Runner, given: Circumstances) -> list[Finding]:
-    """The graph, the NPU, the budget and the latency, as far as the file shows a graph."""
+    """The graph, the NPU, the budget and the latency; undecided where the file shows no graph."""
     if runner.graph is None or runner.onnx_path is None:
-        return []
+        return file_undecided(*runner.no_graph)
     graph = graph_of(runner.graph)
     folder = given.folder or HubFolder()
     return [

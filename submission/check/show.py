@@ -2,34 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...console import count, next_step, note, table
-from ...contract import CURRENT
-from .findings import COLUMNS, Finding, State, failures, table_rows
-from .latency import ESTIMATED, MEASURED
+from rich.box import HORIZONTALS
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-STATES: tuple[State, ...] = ("pass", "fail", "undecided")
+from ...console import count, next_step, note, result
+from ...contract import CURRENT
+from .findings import COLUMNS, GROUPS, STATES, Finding, State, failures
+
+WIDTH = 100
+"""Columns where the output is no terminal."""
+COLOURS: dict[State, str] = {"pass": "green", "fail": "bold red", "undecided": "yellow"}
+RATIOS = {"expected": 2, "found": 3}
+"""How columns share what width is left; a latency's two share it as their text wants."""
+FAILED = "failed"
 
 
 def show(findings: Sequence[Finding], model: Path, data: Path | None, picture: Path | None) -> None:
     """picture: what was drawn for a failed finding of meaning, None where nothing was."""
-    latencies = [finding for finding in findings if finding.name in (ESTIMATED, MEASURED)]
-    rest = [finding for finding in findings if finding not in latencies]
-    table(f"{model} against {CURRENT.name}", COLUMNS, table_rows(rest))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    latencies = [finding for finding in findings if finding.group == "latency"]
+    result(f"{model} against {CURRENT.name}")
+    console.print(_table([finding for finding in findings if finding not in latencies]))
     if latencies:
-        # Side by side and never below each other: an estimate is no measurement.
-        table(
-            f"Latency, the budget is {CURRENT.latency_budget_ms:g} ms",
-            ("state", *(finding.name.capitalize() for finding in latencies)),
-            [("state", *(finding.state for finding in latencies)), ("found", *(one.found for one in latencies))],
-        )
+        result(f"Latency, the budget is {CURRENT.latency_budget_ms:g} ms")
+        console.print(_side_by_side(latencies))
     for finding in failures(findings):
         note(f"FAILED {finding.sentence()}")
     if picture:
         note(f"Look at {picture}.")
     said = ", ".join(f"{sum(one.state == state for one in findings)} {state}" for state in STATES)
     note(f"{count(len(findings), 'finding')}: {said}. --json FILE tells of each why it matters and what to do.")
-    if not failures(findings):
+    if not failures(findings) and (model.is_dir() or model.suffix == ".onnx"):  # what can be scored
         next_step(f"lpcv score {model} --data {data or 'DIR'}")
+
+
+def sections(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    """What failed, then the rest by group in the order of the table; no finding twice, no empty section."""
+    failed = failures(findings)
+    rest = [finding for finding in findings if finding not in failed]
+    grouped = {group: [one for one in rest if one.group == group] for group in (*GROUPS, "")}
+    for heading, members in {FAILED: failed, **grouped}.items():
+        if members:
+            yield heading or "other", members
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = _columns(*COLUMNS)
+    for heading, members in sections(findings):
+        table.add_section()
+        table.add_row(Text(heading, style=COLOURS["fail"] if heading == FAILED else "bold"))
+        for one in members:
+            table.add_row(Text(f"  {one.name}"), _state(one), Text(one.expected, style="dim"), Text(one.found))
+    return table
+
+
+def _side_by_side(latencies: Sequence[Finding]) -> Table:
+    """Each in a column of its own, never below the other: an estimate is no measurement."""
+    table = _columns("", *(finding.name for finding in latencies))
+    table.add_row("state", *map(_state, latencies))
+    table.add_row("found", *(Text(finding.found) for finding in latencies))
+    return table
+
+
+def _columns(first: str, *rest: str) -> Table:
+    table = Table(box=HORIZONTALS, expand=True, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in rest:
+        table.add_column(name, no_wrap=name == "state", overflow="fold", ratio=RATIOS.get(name))
+    return table
+
+
+def _state(finding: Finding) -> Text:
+    return Text(finding.state, style=COLOURS[finding.state])
