@@ -45,6 +45,11 @@ class Run:
         return self.root / "score.json"
 
     @property
+    def decisions(self) -> Path:
+        """What a person decided at a submission: checks overridden and why, licences accepted by name."""
+        return self.root / "decisions.json"
+
+    @property
     def checkpoint(self) -> Path:
         """The weights that stand for this run. Raises MissingStepError where it has none yet."""
         weights = self.best / "model.safetensors"

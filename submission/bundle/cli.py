@@ -6,52 +6,81 @@ from pathlib import Path
 
 import click
 
-from ...contract import CURRENT
-
-EXISTING = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("run", type=EXISTING)
-@click.option("-o", "--out", type=EXISTING, help="The bundle; by default RUN/bundle.zip.")
-def package(run: Path, out: Path | None) -> None:
-    """Pack RUN's model, contract, config, scores, provenance and licences into one zip, with the hash of each.
+@click.argument("run", type=FILE)
+@click.option("-o", "--out", type=FILE, help="The bundle; by default RUN/bundle.zip.")
+@click.option("--emulated", type=FILE, help="What `lpcv emulate RUN --json FILE` wrote; kept as RUN/emulated.json.")
+@click.option("--measured", type=FILE, multiple=True, help="What `lpcv score JOB --json FILE` wrote of a device's "
+              "predictions; kept in RUN/measured. May be repeated.")  # fmt: skip
+@click.option("--report", type=FILE, help="What `lpcv score RUN --report FOLDER` wrote; kept in RUN/report. It shows "
+              "pictures of frames.")  # fmt: skip
+def package(
+    run: Path, out: Path | None, emulated: Path | None, measured: tuple[Path, ...], report: Path | None
+) -> None:
+    """Pack all that a third person needs to check RUN's claim into one zip, with the hash of each file.
 
     \b
-    lpcv package runs/mine -o bundle.zip
+    lpcv package runs/mine
+    lpcv package runs/mine -o bundle.zip --report report/
+    lpcv package runs/mine --emulated emulated.json --measured jgzr4x9o5.json
+    Inside: model, contract, config, data hashes, scores (float, emulated and measured apart), AI Hub jobs of this very
+    model, versions, licences, probe frames with the model's answers, a README with the commands to make it again. What
+    is absent is said. Paths, tokens and this machine's names are left out. Twice the same run, twice the same bytes.
     """
     from ...console import next_step, note, result
-    from ...files import read_json, sha256_file
-    from ...runs import Run, open_run
+    from ...errors import InputError
+    from ...files import demand_writable, sha256_file
+    from ...hub_folder import HubFolder
+    from ...runs import open_run
+    from .intake import take_in
     from .pack import package as pack
+    from .show import tell
 
-    bundle = pack(open_run(run), out or run / "bundle.zip")
+    opened, folder, place = open_run(run), HubFolder(), out or run / "bundle.zip"
+    demand_writable({"--out": place})
+    taken = (opened.config, opened.model, opened.score, opened.decisions)
+    if place.resolve() in [path.resolve() for path in taken]:
+        raise InputError(f"{place} is a file of the run.", "Give --out another name.")
+    take_in(opened, folder, emulated, measured, report)
+    bundle = pack(opened, place, folder)
+    tell(bundle)
     result(f"{bundle}: sha256 {sha256_file(bundle)}")
-    if Run(run).score.exists():
-        score = read_json(Run(run).score)
-        scored, trained = score["frames_scored"], score["frames_trained_on"]
-        note(f"It includes the score of {scored} frames, {trained} of which it was trained on.")
-    else:
-        note(f"It holds no score. `lpcv score {run} --data DIR` first, and package again, to include one.")
     note(f"Whether the output is depth, upright and RGB is not checked here: `lpcv check {run} --data DIR`.")
     next_step(f"lpcv verify {bundle}")
 
 
 @click.command()
-@click.argument("bundle", type=EXISTING)
+@click.argument("bundle", type=FILE)
+@click.option("--json", "json_file", type=FILE, help="Write what was checked, and what was found, as JSON.")
 @click.pass_context
-def verify(ctx: click.Context, bundle: Path) -> None:
-    """Check that BUNDLE is whole and unchanged, and that its model fits the contract; exit code 1 if not.
+def verify(ctx: click.Context, bundle: Path, json_file: Path | None) -> None:
+    """Check that BUNDLE is whole and unchanged, and that its claims agree with one another and with its model.
 
     \b
     lpcv verify bundle.zip
+    lpcv verify bundle.zip --json verified.json
+    Every file is hashed; the model is held against the contract and run on the stored probe frames; means are counted
+    again from the frames' values. Nothing is unpacked. Exit code 1 where something is wrong, 2 where it cannot be read
+    or is not safe to read.
     """
-    from ...console import result
-    from .verify import verify as look_into
+    from ...console import next_step
+    from ...files import demand_writable, sha256_file, write_json
+    from .show import show
+    from .verify import look_into
 
-    problems = look_into(bundle)
-    for problem in problems:
-        result(f"WRONG {problem}")
-    if not problems:
-        result(f"{bundle}: every file is as its manifest says; names, types and shapes fit {CURRENT.name}")
-    ctx.exit(1 if problems else 0)
+    demand_writable({"--json": json_file})
+    checked = look_into(bundle)
+    digest = sha256_file(bundle)
+    show(bundle, digest, checked)
+    wrong = any(one.state == "fail" for one in checked)
+    if json_file:
+        write_json(
+            json_file,
+            {"bundle": bundle.name, "sha256": digest, "verified": not wrong, "checked": [vars(one) for one in checked]},
+        )
+    if wrong:
+        ctx.exit(1)
+    next_step("lpcv submit RUN --dry-run")

@@ -1,203 +1,127 @@
-"""Reading a bundle that somebody else made: first whether it is safe to read, then whether it is what it says."""
+"""Whether a bundle that somebody else made is what it says: every file, then each claim that can be checked here.
+
+What cannot: whether the manifest is its maker's (it is not signed), whether scores were counted on the frames whose
+hash they name, and whether a device measured what is said to be measured. The job's ids and the data's hashes tell
+where to look.
+"""
 
 from __future__ import annotations
 
 import json
-import stat
-import struct
-import zipfile
-import zlib
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...contract import EDITIONS
 from ...errors import InputError
-from ...onnx_session import external_files, open_session, session_metadata
-from ...runs import CHECKPOINT_KEY
-from ..check.findings import failures
-from ..check.interface import interface_findings, parse_model
-from .pack import CONTRACT_FACTS, MANIFEST, MODEL, PROVENANCE, REQUIRED, SCORE
-
-MOST_FILES = 64
-MOST_MODEL_BYTES = 2**31
-"""An ONNX file is one protobuf message, which cannot be larger."""
-MOST_OTHER_BYTES = 2**26
-"""A score of some thousand frames is a few megabytes of JSON."""
-MOST_RATIO = 200
-"""Unpacked to packed. Text packs up to about 1:50; what packs better is made to fill a disk."""
-CHUNK_BYTES = 2**20
-REMEDY = "Do not unpack it; ask its sender for a bundle made by `lpcv package`."
-# What zipfile raises on damaged archives: it seeks to negative places (OSError, ValueError), meets unknown versions
-# and flags (NotImplementedError, RuntimeError), and names that are no text (UnicodeDecodeError, a ValueError).
-UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, OverflowError, RuntimeError,
-)  # fmt: skip
-DAMAGED = "Copy or download the bundle again."
+from ..check.findings import State
+from .checked import Checked, json_in, plain
+from .layout import CONTRACT_FACTS, JOBS, MANIFEST, MEASURED, MOST_FILES, REQUIRED, SCORES
+from .model_claims import model_claims
+from .opening import REMEDY, OpenBundle, opened, parse_json
+from .recount import recounted
 
 
 def verify(bundle: Path) -> list[str]:
-    """What is wrong with a bundle, as sentences; empty where all is well.
+    """What is wrong with a bundle, as sentences; empty where nothing is. Raises as `look_into`."""
+    return [one.found for one in look_into(bundle) if one.state == "fail"]
 
-    Checked: every file's size and hash, none missing, none extra; the contract's facts; the model's names, types and
-    shapes, and that it loads; the checkpoint's and the model's hash in provenance and score.
-    Raises InputError where the file is no zip, is cut off, or is not safe to read (names that leave the folder, links,
-    names that occur twice, encryption, sizes out of proportion). Nothing is written to the disk.
+
+def look_into(bundle: Path) -> list[Checked]:
+    """Everything that was checked, in order: files, contract, model, provenance, scores, probe frames.
+
+    Where a file is not what was packaged, only that is told: such a bundle says nothing about its run.
+    Raises InputError where the file is no zip, is cut off, is not as `lpcv package` writes it (`opening`), or has no
+    readable manifest. Nothing is written to the disk. The model is run, unless it could run for ever.
     """
-    with _opened(bundle) as archive:
-        sizes = _demand_safe(archive, bundle)
-        if MANIFEST not in sizes:
-            return [f"{MANIFEST} is missing, so nothing can be verified."]
-        try:
-            promised = _promised(_read(archive, MANIFEST))
-        except ValueError as error:
-            return [f"{MANIFEST} is damaged ({error})."]
-        problems = [*_missing_and_extra(promised, sizes), *_damaged(archive, promised, sizes)]
-        if problems:
-            return problems  # a file that is not what was packaged says nothing about the run
-        contents = {name: _read(archive, name) for name in sizes}
-    return [*_contract_problems(contents), *_model_problems(contents)]
+    with opened(bundle) as archive:
+        promised = _promised(archive)
+        wrong = [*_missing_and_extra(promised, archive), *_damaged(archive, promised)]
+        if wrong:
+            return [Checked("files", "fail", plain(problem)) for problem in wrong]
+        contents = {name: archive.read(name) for name in archive.entries}
+    whole = f"{len(promised)} files are as {MANIFEST} says, none is missing, none is extra"
+    found = [Checked("files", "pass", whole), *_contract(contents), *model_claims(contents), *_claims(contents)]
+    return [Checked(one.name, one.state, plain(one.found)) for one in found]
 
 
-@contextmanager
-def _opened(bundle: Path) -> Iterator[zipfile.ZipFile]:
-    if not bundle.is_file():
-        raise InputError(f"{bundle} does not exist.", "`lpcv package RUN -o bundle.zip` writes one.")
-    try:
-        archive = zipfile.ZipFile(bundle)
-    except UNREADABLE as error:
-        raise _cut_off(bundle.name, error) from None
-    with archive:
-        yield archive
+def _promised(archive: OpenBundle) -> dict[str, tuple[int, str]]:
+    """Name -> (bytes, SHA-256). Raises InputError where there is no manifest, or it is not of this form."""
+    if MANIFEST not in archive.entries:
+        raise InputError(f"{archive.path} has no {MANIFEST}, so nothing can be verified.", REMEDY)
+    told = parse_json(archive.read(MANIFEST), f"{archive.path}: {MANIFEST}")
+    rows = told.get("files") if isinstance(told, dict) else None
+    whole = isinstance(rows, dict) and all(
+        isinstance(row, dict) and type(row.get("bytes")) is int and isinstance(row.get("sha256"), str)
+        for row in rows.values()
+    )
+    if not isinstance(rows, dict) or not whole:
+        raise InputError(f"{archive.path}: {MANIFEST} is damaged: it is no list of files with size and hash.", REMEDY)
+    if len(rows) > MOST_FILES:
+        raise InputError(
+            f"{archive.path}: {MANIFEST} lists {len(rows)} files, a bundle has at most {MOST_FILES}.", REMEDY
+        )
+    return {name: (row["bytes"], row["sha256"]) for name, row in rows.items()}
 
 
-def _demand_safe(archive: zipfile.ZipFile, bundle: Path) -> dict[str, int]:
-    """Name -> unpacked size in bytes. Raises InputError at the first entry that no bundle has."""
-    entries = archive.infolist()
-    if len(entries) > MOST_FILES:
-        raise InputError(f"{bundle} holds {len(entries)} files, a bundle at most {MOST_FILES}.", REMEDY)
-    counts = Counter(entry.filename.casefold() for entry in entries)
-    for entry in entries:
-        problem = _unsafe(entry)
-        if counts[entry.filename.casefold()] > 1:
-            problem = "occurs more than once"
-        if problem:
-            raise InputError(f"{bundle}: the entry {entry.orig_filename!r} {problem}.", REMEDY)
-    return {entry.filename: entry.file_size for entry in entries}
-
-
-def _unsafe(entry: zipfile.ZipInfo) -> str | None:
-    # `filename` has been tidied up by zipfile; `orig_filename` is what stands in the archive.
-    name = entry.orig_filename
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    limit = MOST_MODEL_BYTES if name == MODEL else MOST_OTHER_BYTES
-    if not name or name.startswith("/") or any(mark in name for mark in "\\:\0") or name != str(PurePosixPath(name)):
-        return "is no plain relative file name"
-    if ".." in PurePosixPath(name).parts:
-        return "leaves the folder it would be unpacked in"
-    if kind not in (0, stat.S_IFREG):
-        return "is a link or a special file"
-    if entry.flag_bits & 0x1:
-        return "is encrypted"
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is compressed in a way that no bundle uses"
-    if entry.file_size > limit:
-        return f"unpacks to {entry.file_size} bytes, at most {limit} are allowed"
-    if entry.file_size > MOST_RATIO * max(entry.compress_size, 1):
-        return f"unpacks to more than {MOST_RATIO} times its size"
-    return None
-
-
-def _promised(manifest: bytes) -> dict[str, tuple[int, str]]:
-    """Name -> (bytes, SHA-256). Raises ValueError where the manifest is not of this form."""
-    try:
-        rows = json.loads(manifest)["files"]
-        return {str(name): (int(row["bytes"]), str(row["sha256"])) for name, row in rows.items()}
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no list of files: {error!r}") from None
-
-
-def _missing_and_extra(promised: dict[str, tuple[int, str]], sizes: dict[str, int]) -> list[str]:
-    expected = {*promised, *REQUIRED, MANIFEST}
-    missing = [f"{name} is missing." for name in sorted(expected - set(sizes))]
-    unlisted = set(sizes) - set(promised) - {MANIFEST}
+def _missing_and_extra(promised: dict[str, tuple[int, str]], archive: OpenBundle) -> list[str]:
+    missing = [f"{name} is missing." for name in sorted({*promised, *REQUIRED} - set(archive.entries))]
+    unlisted = set(archive.entries) - set(promised) - {MANIFEST}
     return missing + [f"{name} is not listed in {MANIFEST}." for name in sorted(unlisted)]
 
 
-def _damaged(archive: zipfile.ZipFile, promised: dict[str, tuple[int, str]], sizes: dict[str, int]) -> list[str]:
-    problems = []
+def _damaged(archive: OpenBundle, promised: dict[str, tuple[int, str]]) -> Iterator[str]:
     for name, (size, digest) in sorted(promised.items()):
-        if name not in sizes:
+        if name not in archive.entries:
             continue
-        if sizes[name] != size:
-            problems.append(f"{name} has {sizes[name]} bytes, {MANIFEST} says {size}.")
-        elif (found := _digest(archive, name)) != digest:
-            problems.append(f"{name} is damaged or changed: its SHA-256 is {found}, {MANIFEST} says {digest}.")
-    return problems
+        if archive.entries[name].size != size:
+            yield f"{name} has {archive.entries[name].size} bytes, {MANIFEST} says {size}."
+        elif (found := archive.digest(name)) != digest:
+            yield f"{name} is damaged or changed: its SHA-256 is {found}, {MANIFEST} says {digest[:64]}."
 
 
-def _digest(archive: zipfile.ZipFile, name: str) -> str:
-    total = sha256()
-    try:
-        with archive.open(name) as stream:  # zipfile gives no more than the declared size
-            while chunk := stream.read(CHUNK_BYTES):
-                total.update(chunk)
-    except UNREADABLE:
-        return "unreadable"
-    return total.hexdigest()
-
-
-def _read(archive: zipfile.ZipFile, name: str) -> bytes:
-    try:
-        return archive.read(name)
-    except UNREADABLE as error:
-        raise _cut_off(name, error) from None
-
-
-def _cut_off(name: str, error: Exception) -> InputError:
-    return InputError(f"{name} is not a readable zip, or is cut off ({error}).", DAMAGED)
-
-
-def _contract_problems(contents: dict[str, bytes]) -> list[str]:
-    facts = _json(contents[CONTRACT_FACTS])
-    name = facts.get("name", {}).get("value") if isinstance(facts, dict) else None
-    if name not in EDITIONS:
-        return [f"{CONTRACT_FACTS} names no edition that this lpcv knows ({name!r})."]
+def _contract(contents: dict[str, bytes]) -> Iterator[Checked]:
+    facts = json_in(contents, CONTRACT_FACTS)
+    named = facts.get("name") if isinstance(facts, dict) else None
+    name = named.get("value") if isinstance(named, dict) else None
+    if not isinstance(name, str) or name not in EDITIONS:
+        yield Checked("contract", "fail", f"{CONTRACT_FACTS} names no edition that this lpcv knows ({str(name)[:40]}).")
     # Through JSON, since tuples come back as lists.
-    if facts != json.loads(json.dumps(EDITIONS[name].as_json())):
-        return [f"{CONTRACT_FACTS} differs from what this lpcv knows of {name}: compare the versions of lpcv."]
-    return []
+    elif facts != json.loads(json.dumps(EDITIONS[name].as_json())):
+        found = f"{CONTRACT_FACTS} differs from what this lpcv knows of {name}: compare the versions of lpcv."
+        yield Checked("contract", "fail", found)
+    else:
+        yield Checked("contract", "pass", f"{CONTRACT_FACTS} is that of {name}")
 
 
-def _model_problems(contents: dict[str, bytes]) -> list[str]:
-    provenance = _json(contents[PROVENANCE])
-    score = _json(contents[SCORE]) if SCORE in contents else None
-    try:
-        model = parse_model(contents[MODEL], MODEL)
-        # Before the model is loaded: ONNX Runtime would look for such files in the current folder.
-        if others := external_files(model):
-            return [f"{MODEL} keeps weights in {others[0]}, outside the bundle."]
-        problems = [f"{MODEL}, {finding.sentence()}" for finding in failures(interface_findings(model))]
-        checkpoint = session_metadata(open_session(contents[MODEL], threads=1)).get(CHECKPOINT_KEY)
-    except InputError as error:
-        return [str(error)]
-    recorded = provenance if isinstance(provenance, dict) else {}
-    model_sha256 = sha256(contents[MODEL]).hexdigest()
-    if checkpoint is None or recorded.get(CHECKPOINT_KEY) != checkpoint:
-        problems.append(f"{PROVENANCE} names the checkpoint {recorded.get(CHECKPOINT_KEY)}, {MODEL} says {checkpoint}.")
-    if recorded.get("model_sha256") != model_sha256:
-        problems.append(f"{PROVENANCE} is of another model: it names {recorded.get('model_sha256')}.")
-    if SCORE in contents and (not isinstance(score, dict) or score.get("source_sha256") != model_sha256):
-        problems.append(f"{SCORE} is the score of another model.")
-    return problems
+def _claims(contents: dict[str, bytes]) -> Iterator[Checked]:
+    for which, state, found in recounted(json_in(contents, SCORES)):
+        said = f"{SCORES}, {which}: {found}" if state == "fail" else found
+        yield Checked(f"score, {which}", _state(state), said)
+    jobs = json_in(contents, JOBS)
+    held = jobs.get("jobs") if isinstance(jobs, dict) else None
+    if not isinstance(held, list | str):
+        yield Checked("jobs", "fail", f"{JOBS} lists no jobs, and does not say why.")
+    else:
+        yield from _measured(json_in(contents, SCORES), held if isinstance(held, list) else [])
 
 
-def _json(content: bytes) -> Any:
-    """None where it is not JSON; the caller's comparison then fails with a sentence."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+def _measured(scores: Any, jobs: list[Any]) -> Iterator[Checked]:
+    """What is called measured must be of a job in `JOBS` that is no rehearsal; whether it ran, AI Hub alone can say."""
+    part = scores.get(MEASURED) if isinstance(scores, dict) else None
+    part = part if isinstance(part, dict) else {}
+    real = {str(job.get("job_id")) for job in jobs if isinstance(job, dict) and job.get("rehearsal") is False}
+    for key, kind in (("latencies", "latency"), ("scores", "score")):
+        rows = part.get(key)
+        for row in rows if isinstance(rows, list) else []:
+            job = row if kind == "latency" else row.get("job") if isinstance(row, dict) else None
+            job_id = str(job.get("job_id")) if isinstance(job, dict) else "nothing"
+            if job_id not in real:
+                yield Checked(f"{kind}, measured", "fail", f"{job_id} is no job of a device in {JOBS}.")
+            elif kind == "latency":
+                found = f"{row.get('latency_ms')} ms on {row.get('device')}, job {job_id}: only AI Hub can confirm it"
+                yield Checked(f"{kind}, measured", "undecided", found)
+
+
+def _state(state: str) -> State:
+    return "pass" if state == "pass" else "fail" if state == "fail" else "undecided"
