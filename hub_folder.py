@@ -5,6 +5,7 @@ runs/aihub/locks/                   one file for each thing that only one proces
 runs/aihub/stand-in/                everything of the stand-in service for rehearsals
 runs/aihub/jobs/ID/npu.json         what the NPU's compiler or emulator said of a rehearsal's job
 runs/aihub/jobs/ID/outputs.json     where the job's predictions are
+runs/aihub/submissions/JOB-OWNER/   what was submitted: the decision, then with whom the job was shared
 runs/aihub/predictions/KEY/         predictions; jobs with the same content share them
 runs/aihub/htp/                     what `lpcv emulate` compiled, emulated and scored: it grows, and may be removed at
                                     any time

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import zipfile
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hub_bench import Bench, Ended
 from lpcv import cli
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.runs import CHECKPOINT_KEY, Run
+from lpcv.submission.bundle import probes
 from lpcv.submission.bundle.pack import package
 from lpcv.submission.check.findings import Finding
 from onnx import TensorProto, helper
@@ -22,16 +25,11 @@ from onnx import TensorProto, helper
 DEVICE = CONTRACT.devices[0]
 ADDRESS = CONTRACT.sharing_address
 WEIGHTS = b"weights of a student"
-VERBS = {"submit": "submission.submit.cli:submit", "submissions": "submission.submit.cli:submissions"}
 APACHE = {"name": "none: random", "licence": "Apache-2.0"}
 FREE = {"data": {"licences": {"MIT": 3}}, "teacher": None, "encoder_weights": APACHE}
 OF_LARGE = {"teacher": "depth-anything/Depth-Anything-V2-Large-hf", "licence": "CC-BY-NC-4.0"}
+ANSWERS: dict[str, Any] = {}  # by `probed_once`
 numbers = itertools.count()
-
-
-def wired(patched: pytest.MonkeyPatch) -> None:
-    """The two verbs are there, whether or not the table of commands has them."""
-    patched.setitem(cli.COMMANDS, "Submit", {**cli.COMMANDS["Submit"], **VERBS})
 
 
 def passing(state: Any = "pass") -> list[Finding]:
@@ -42,7 +40,22 @@ def passing(state: Any = "pass") -> list[Finding]:
 
 def checks_as(patched: pytest.MonkeyPatch, state: Any = "pass") -> None:
     """The pre-flight check has tests of its own; here only what it says counts."""
+    probed_once(patched)
     patched.setattr("lpcv.submission.submit.plan.check_model", lambda *_: passing(state))
+
+
+def probed_once(patched: pytest.MonkeyPatch) -> None:
+    """What a model answers to the bundle's probe frames is asked once: those have tests of their own."""
+    decoded, answers_of = cache(probes.decoded), probes.answers_of
+
+    def answers(content: bytes, pictures: Any, called: str) -> Any:
+        key = sha256(content).hexdigest()
+        if key not in ANSWERS:
+            ANSWERS[key] = answers_of(content, pictures, called)
+        return ANSWERS[key]
+
+    patched.setattr(probes, "decoded", decoded)
+    patched.setattr(probes, "answers_of", answers)
 
 
 def model(remark: str) -> onnx.ModelProto:
@@ -68,12 +81,18 @@ def make_run(root: Path, provenance: dict[str, Any] | None = None) -> Run:
     run.config.write_text(json.dumps({"recipe": {}, "provenance": FREE if provenance is None else provenance}))
     (run.best / "config.json").write_text(json.dumps({"working_size": [64, 48]}))
     (run.best / "model.safetensors").write_bytes(WEIGHTS)
-    onnx.save(model(f"{root} {next(numbers)}"), run.model)
+    onnx.save(model(sha256(f"{root} {next(numbers)}".encode()).hexdigest()), run.model)
     made_of = sha256(run.model.read_bytes()).hexdigest()
     score = {"source": "mine", "source_sha256": made_of, "protocol": "lpcvc-2025", "frames_scored": 24}
     run.score.write_text(json.dumps({**score, "frames_trained_on": 0, "mean": {"f_score": 71.25}}))
     package(run, root / "bundle.zip")
     return run
+
+
+def in_bundle(bundle: Path, name: str) -> Any:
+    """A JSON file of a bundle."""
+    with zipfile.ZipFile(bundle) as archive:
+        return json.loads(archive.read(name))
 
 
 def compile_run(bench: Bench, run: Run, device: str = DEVICE, *more: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -15,22 +16,41 @@ from hub_faults import JOB, answers
 from hub_fixtures import S24
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.errors import InputError, UnknownNameError
+from lpcv.files import sha256_file
+from lpcv.hub_folder import HubFolder
 from lpcv.hub_jobs.verdict import milliseconds
 from lpcv.runs import Run
 from lpcv.submission.bundle.pack import package
-from lpcv.submission.submit import form, items
+from lpcv.submission.bundle.verify import verify
+from lpcv.submission.check.findings import Finding
+from lpcv.submission.check.latency import is_contracts
+from lpcv.submission.check.licences import PARTS, licence_findings
+from lpcv.submission.check.preflight import Circumstances
+from lpcv.submission.submit import form, items, plan
 from lpcv.submission.submit.checklist import NAMES, Checklist, Item, Overrides
-from lpcv.submission.submit.licences import licences_of, to_accept, use_of
+from lpcv.submission.submit.jobs import same_phone
 from lpcv.submission.submit.record import Submissions
-from submit_bench import DEVICE, FREE, OF_LARGE, checks_as, compile_run, make_run, passing, shared_with, typed, wired
+from lpcv.submission.submit.scores import cell, summary
+from submit_bench import (
+    DEVICE,
+    FREE,
+    OF_LARGE,
+    checks_as,
+    compile_run,
+    in_bundle,
+    make_run,
+    passing,
+    shared_with,
+    typed,
+)  # fmt: skip
 from test_hub_rehearsal import Two, places, two  # noqa: F401 (two fixtures)
 
 WHY = "the organisers agreed by mail"
+ASKED = [(True, 2**26, True), (True, 2**26 + 1, False), (False, 9, False)]
 
 
 @pytest.fixture
 def bench(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    wired(monkeypatch)
     checks_as(monkeypatch)
     return bench_at(place, tmp_path, monkeypatch)
 
@@ -54,19 +74,29 @@ def test_a_good_run_has_nothing_that_blocks(bench: Bench, run: Run) -> None:
     plan = planned(bench, run)
     assert plan["blocked"] == []
     assert {name: line["state"] for name, line in plan["lines"].items()} == {
-        "check": "pass", "job": "pass", "profile": "undecided", "licences": "pass", "bundle": "pass",
-        "edition": "undecided",
+        "check": "pass", "job": "pass", "profile": "undecided", "licences": "pass",
+        "bundle": "undecided", "edition": "undecided",
     }  # fmt: skip
-    assert (plan["compile_job"], plan["bundle_sha256"] is not None) == (job, True)
+    assert (plan["compile_job"], plan["bundle_sha256"]) == (job, None)
+    assert (
+        "replaced by one with README.txt, jobs.json, provenance.json, scores.json as it is now"
+        in plan["lines"]["bundle"]["found"]
+    )
+    package(run, run.root / "bundle.zip", bench.folder)
+    plan = planned(bench, run)
+    assert plan["lines"]["bundle"]["state"] == "pass"
+    assert plan["bundle_sha256"] == sha256_file(run.root / "bundle.zip")
     assert set(plan["lines"]) == set(NAMES)
 
 
 def test_a_failed_check_blocks_until_somebody_says_why(bench: Bench, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     job = compile_run(bench, run)
     checks_as(monkeypatch, "fail")
-    ended = bench.type("submit", run.root, "--yes")
+    ended = bench.type("submit", run.root, "--yes", "--json", bench.root / "told.json")
     assert ended.code == 1
-    assert "1 findings fail: depth, not inverse" in ended.err
+    assert f"Next: lpcv check {run.root} --data DIR" in ended.err
+    assert json.loads((bench.root / "told.json").read_text())["outcome"] == "blocked"
+    assert "1 finding fails: depth, not inverse" in ended.err
     assert '--despite check --reason "..."' in ended.err
     assert shared_with(bench, job) == []
     assert not Submissions(bench.folder).root.exists()
@@ -77,12 +107,44 @@ def test_a_failed_check_blocks_until_somebody_says_why(bench: Bench, run: Run, m
     assert kept.intended["checklist"][0]["state"] == "fail"
     assert "check" in typed("submissions").out
     assert WHY in next((bench.folder.root / "submissions").glob("*/0001*")).read_text()
+    bundle = run.root / "bundle.zip"
+    assert in_bundle(bundle, "decisions.json") == {"despite": ["check"], "reason": WHY, "licences_accepted": []}
+    assert verify(bundle) == []
+    assert kept.intended["bundle_sha256"] == sha256_file(bundle)
+    assert f"Writing {run.decisions}, which goes into the bundle." in ended.err
+
+
+@pytest.mark.parametrize(
+    ("installed", "bytes_", "asked"), [(True, 2**26, True), (True, 2**26 + 1, False), (False, 9, False)]
+)
+def test_the_compiler_is_asked_where_it_takes_seconds_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool, bytes_: int, asked: bool
+) -> None:
+    run, folder = Run(tmp_path / "run"), HubFolder(tmp_path / "hub")
+    run.root.mkdir()
+    run.model.touch()
+    os.truncate(run.model, bytes_)  # takes no room on the disk
+    seen: list[Any] = []
+
+    def check(model: Path, frames: object, given: Circumstances) -> list[Finding]:
+        assert given.folder
+        (given.folder.htp / "compiled").mkdir()  # as the compiler does
+        seen.append((model, given.device, given.run, given.folder.ledger))
+        return passing()
+
+    monkeypatch.setattr(plan, "check_model", check)
+    monkeypatch.setattr(plan, "is_available", lambda: installed)
+    plan.findings_of(folder, plan.Wanted(run, run.root / "bundle.zip"), CONTRACT)
+    assert seen == [(run.model, DEVICE if asked else None, run, folder.ledger)]
+    assert not folder.root.exists()
 
 
 def test_meaning_without_frames_is_undecided_and_never_called_passed() -> None:
-    item = items.check_item(Path("runs/x"), passing("undecided"))
-    assert (item.state, "1 are undecided: depth, not inverse" in item.found) == ("undecided", True)
-    assert items.check_item(Path("runs/x"), passing()).state == "pass"
+    item = items.check_item(Path("runs/x"), passing("undecided"), frames=False)
+    assert item.remedy == "Give real frames with truth: --data DIR."
+    assert "lpcv check runs/x" in items.check_item(Path("runs/x"), passing("undecided"), frames=True).remedy
+    assert (item.state, "1 is undecided: depth, not inverse" in item.found) == ("undecided", True)
+    assert items.check_item(Path("runs/x"), passing(), frames=False).state == "pass"
 
 
 @pytest.mark.parametrize(
@@ -112,8 +174,9 @@ def test_a_non_commercial_teacher_is_accepted_by_name_and_recorded(bench: Bench,
     job = compile_run(bench, run)
     plan = planned(bench, run)
     assert plan["blocked"] == ["licences"]
-    assert '--accept-license "CC-BY-NC-4.0"' in plan["lines"]["licences"]["remedy"]
+    assert "--accept-license CC-BY-NC-4.0" in plan["lines"]["licences"]["remedy"]
     assert "Depth-Anything-V2-Base" in plan["lines"]["licences"]["remedy"]  # the precedent
+    assert plan["said"].rstrip().endswith("--accept-license CC-BY-NC-4.0")  # the next step
     ended = bench.type("submit", run.root, "--yes", "--accept-license", "MIT")  # another's name is no acceptance
     assert ended.code == 1
     assert shared_with(bench, job) == []
@@ -121,59 +184,150 @@ def test_a_non_commercial_teacher_is_accepted_by_name_and_recorded(bench: Bench,
     assert ended.code == 0, ended.err
     (kept,) = Submissions(bench.folder).all()
     assert kept.intended["licences_accepted"] == ["CC-BY-NC-4.0"]
-    assert "accepted by name: CC-BY-NC-4.0" in ended.out.replace("\n", " ")
-
-
-def test_licences_are_what_the_records_say(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "a", {**FREE, "teacher": OF_LARGE})
-    found = {licence.part: licence for licence in licences_of(run)}
-    assert found["teacher"].of == OF_LARGE["teacher"]
-    assert {part: each.use for part, each in found.items()} == {
-        "teacher": "non-commercial", "encoder weights": "commercial", "data": "commercial",
+    assert in_bundle(run.root / "bundle.zip", "decisions.json") == {
+        "despite": [], "reason": "", "licences_accepted": ["CC-BY-NC-4.0"],
     }  # fmt: skip
-    assert [each.part for each in to_accept(licences_of(run), [])] == ["teacher"]
-    assert [each.part for each in licences_of(make_run(tmp_path / "b"))] == ["encoder weights", "data"]
-    silent = licences_of(make_run(tmp_path / "c", {}))
-    assert {(each.part, each.name, each.use) for each in silent} == {
-        (part, "not recorded", "unknown") for part in ("teacher", "encoder weights", "data")
-    }
-    assert items.licences_item(silent, []).state == "undecided"
 
 
-@pytest.mark.parametrize(
-    ("name", "use"),
-    [
-        ("CC-BY-NC-4.0", "non-commercial"), ("cc-by-nc-sa-3.0", "non-commercial"), ("research only", "non-commercial"),
-        ("Apache-2.0", "commercial"), ("BSD-3-Clause (torchvision)", "commercial"), ("MIT", "commercial"),
-        ("CC-BY-4.0", "commercial"), ("unknown", "unknown"), ("not recorded", "unknown"), ("Sync-1.0", "unknown"),
-    ],
-)  # fmt: skip
-def test_what_a_name_says_of_use(name: str, use: str) -> None:
-    assert use_of(name) == use
+def test_the_licences_line_says_what_the_records_say(tmp_path: Path) -> None:
+    blocked = items.licences_item(make_run(tmp_path / "a", {**FREE, "teacher": OF_LARGE}), [])
+    assert blocked.state == "fail"
+    assert blocked.found == "non-commercial: CC-BY-NC-4.0: teacher (depth-anything/Depth-Anything-V2-Large-hf)"
+    assert blocked.remedy.endswith("--accept-license CC-BY-NC-4.0")
+    good = items.licences_item(make_run(tmp_path / "b"), [])
+    assert good.state == "pass"
+    assert good.found.startswith("teacher licence: none: trained without a teacher; encoder weights licence: none")
+    silent = items.licences_item(make_run(tmp_path / "c", {}), [])
+    assert silent.state == "undecided"
+    assert silent.found.count("not recorded") == len(PARTS)
 
 
-def test_the_bundle_is_whole_and_of_this_model(bench: Bench, run: Run, tmp_path: Path) -> None:
+def test_a_licence_fails_one_line_and_accepted_none(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", {**FREE, "encoder_weights": {"name": "mine.pth", "licence": "CC-BY-NC-4.0"}})
+    findings = [*passing(), *licence_findings(run)]
+    assert [finding.state for finding in findings].count("fail") == 1
+    assert items.check_item(run.root, findings, frames=True).state == "pass"
+    assert items.licences_item(run, []).state == "fail"
+    assert items.licences_item(run, ["cc-by-nc-4.0"]).state == "pass"
+
+
+def test_a_bundle_that_is_damaged_or_of_another_model_blocks(bench: Bench, run: Run, tmp_path: Path) -> None:
     compile_run(bench, run)
     bundle = run.root / "bundle.zip"
-    content = bytearray(bundle.read_bytes())
-    bundle.unlink()
-    assert planned(bench, run)["blocked"] == ["bundle"]
     other = package(make_run(tmp_path / "runs" / "other"), tmp_path / "other.zip")
     plan = planned(bench, run, "--bundle", other)
     assert "holds another model than" in plan["lines"]["bundle"]["found"]
     with zipfile.ZipFile(run.root / "not.zip", "w") as archive:
         archive.writestr("../out", b"x")
-    assert "leaves the folder" in planned(bench, run, "--bundle", run.root / "not.zip")["lines"]["bundle"]["found"]
+    plan = planned(bench, run, "--bundle", run.root / "not.zip")
+    assert plan["blocked"] == ["bundle"]
+    assert f"lpcv package {run.root} -o {run.root / 'not.zip'}" in plan["said"]
+    content = bytearray(bundle.read_bytes())
     content[len(content) // 2] ^= 1
     bundle.write_bytes(content)
     assert planned(bench, run)["blocked"] == ["bundle"]
+    assert bundle.read_bytes() == content
+
+
+def test_a_bundle_that_is_not_there_is_packaged_on_the_way(bench: Bench, run: Run) -> None:
+    job = compile_run(bench, run)
+    bundle = run.root / "bundle.zip"
+    content = package(run, bundle, bench.folder).read_bytes()
+    bundle.unlink()
+    plan = planned(bench, run)
+    assert (plan["blocked"], plan["lines"]["bundle"]["state"], plan["bundle_sha256"]) == ([], "undecided", None)
+    assert not bundle.exists()
+    assert bench.type("submit", run.root, "--yes").code == 0
+    assert bundle.read_bytes() == content  # as `lpcv package` packs it
+    assert not run.decisions.exists()
+    (kept,) = Submissions(bench.folder).all()
+    lines = {item["name"]: item["state"] for item in kept.intended["checklist"]}
+    assert (kept.compile_job, kept.intended["bundle_sha256"]) == (job, sha256_file(bundle))
+    assert lines["bundle"] == "pass"
+
+
+def test_an_older_bundle_of_this_model_is_replaced_and_that_is_said(bench: Bench, run: Run) -> None:
+    compile_run(bench, run)
+    score = json.loads(run.score.read_text())
+    run.score.write_text(json.dumps({**score, "mean": {"f_score": 72.5}}))
+    assert planned(bench, run)["lines"]["bundle"]["state"] == "undecided"
+    ended = bench.type("submit", run.root, "--yes")
+    assert ended.code == 0
+    assert "which replaces the one that is there" in ended.err
+    (kept,) = Submissions(bench.folder).all()
+    assert kept.intended["scores"]["float"][0]["f_score"] == 72.5
+
+
+def test_each_kind_of_score_is_recorded_and_listed_in_a_column_of_its_own(bench: Bench, run: Run) -> None:
+    """Out of the bundle, which is the one source."""
+    compile_run(bench, run)
+    row = {"computed_by": "HTP emulator", "precision": "w8a16", "frames": ["0000", "0001"], "frame_scores": None}
+    told = {"model_sha256": sha256_file(run.model), "finished": True, "device": S24,
+            "rows": [{**row, "mean": {"f_score": 70.5}}]}  # fmt: skip
+    (run.root / "emulated.json").write_text(json.dumps(told))
+    assert bench.type("submit", run.root, "--yes").code == 0
+    (kept,) = Submissions(bench.folder).all()
+    scores = kept.intended["scores"]
+    assert [(each["f_score"], each["frames"]) for each in scores["float"]] == [(71.25, 24)]
+    assert [(each["f_score"], each["frames"], each["precision"]) for each in scores["emulated"]] == [(70.5, 2, "w8a16")]
+    assert scores["measured"] == []
+    assert in_bundle(run.root / "bundle.zip", "scores.json")["emulated"]["rows"][0]["mean"]["f_score"] == 70.5
+    listed = typed("submissions").out
+    assert [word in listed for word in ("71.25", "70.50", "w8a16")] == [True] * 3
+
+
+def test_a_devices_score_stands_beside_its_job_and_never_in_anothers_place() -> None:
+    score = {"mean": {"f_score": 69.125}, "frames_scored": 24, "frames_trained_on": 3, "protocol": "lpcvc-2025"}
+    jobs = {"job": {"job_id": "jabcd1234", "device": S24}}
+    found = summary({"float": "none: not scored", "emulated": "none: no file",
+                     "measured": {"scores": [{**score, **jobs}], "latencies": "none: no profile"}})  # fmt: skip
+    assert found == {
+        "float": [], "emulated": [],
+        "measured": [{"f_score": 69.125, "frames": 24, "frames_trained_on": 3, "protocol": "lpcvc-2025",
+                      "data_sha256": None, "job": "jabcd1234", "device": S24}],
+    }  # fmt: skip
+    assert [cell(found, kind) for kind in found] == ["none", "none", "69.12 on 24 frames, 3 trained on"]
+    assert cell(None, "float") == "none"  # a record of another version
+
+
+def test_what_is_no_bundle_is_never_written_over(bench: Bench, run: Run) -> None:
+    job = compile_run(bench, run)
+    over = ["--yes", "--despite", "bundle", "--reason", WHY]
+    config = run.config.read_bytes()
+    told(bench.type("submit", run.root, "--bundle", run.config, *over))
+    assert run.config.read_bytes() == config
+    assert shared_with(bench, job) == []
+
+
+def test_a_run_that_cannot_be_packaged_blocks_with_the_reason(bench: Bench, run: Run) -> None:
+    compile_run(bench, run)
+    run.score.write_text(json.dumps({**json.loads(run.score.read_text()), "source_sha256": "of another"}))
+    plan = planned(bench, run)
+    assert plan["blocked"] == ["bundle"]
+    assert "score of another model" in plan["lines"]["bundle"]["found"]
+
+
+def test_a_bundle_that_fails_all_the_same_is_overruled_by_name(
+    bench: Bench, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = compile_run(bench, run)
+    monkeypatch.setattr("lpcv.submission.submit.bundling.verify", lambda _: ["model.onnx, output name: is wrong."])
+    (run.root / "bundle.zip").unlink()
+    assert "Nothing was shared" in told(bench.type("submit", run.root, "--yes"))
+    assert shared_with(bench, job) == []
+    assert bench.type("submit", run.root, "--yes", "--despite", "bundle", "--reason", WHY).code == 0
+    assert bench.type("submit", run.root, "--yes", "--despite", "bundle", "--reason", WHY).code == 0
+    (kept,) = Submissions(bench.folder).all()
+    assert (kept.intended["despite"], kept.intended["reason"]) == (["bundle"], WHY)
+    assert len(list(Submissions(bench.folder).root.glob("*/*"))) == 2
+    assert not run.decisions.exists()  # whoever verifies the bundle sees it
 
 
 def test_which_job_is_submitted(bench: Bench, run: Run) -> None:
     assert planned(bench, run)["blocked"] == ["job", "profile"]
     over = ["--yes", "--despite", "job", "--despite", "profile", "--reason", WHY]
     assert "There is no job to share" in told(bench.type("submit", run.root, *over))
-    elsewhere = compile_run(bench, run, S24)
+    elsewhere = compile_run(bench, run, "Samsung Galaxy S23")
     assert planned(bench, run)["blocked"] == ["job", "profile"]  # another device's does not count by itself
     plan = planned(bench, run, "--job", elsewhere)
     assert (plan["blocked"], plan["compile_job"]) == (["job"], elsewhere)
@@ -187,6 +341,24 @@ def test_which_job_is_submitted(bench: Bench, run: Run) -> None:
     running = planned(bench, run)
     assert running["compile_job"] == second
     assert "has not ended" in running["lines"]["job"]["found"]
+
+
+def test_the_contracts_phone_counts_under_its_other_names(bench: Bench, run: Run) -> None:
+    job = compile_run(bench, run, S24)
+    assert S24 not in CONTRACT.devices
+    plan = planned(bench, run)
+    assert (plan["blocked"], plan["compile_job"], plan["device"]) == ([], job, S24)
+    assert f"{S24}, " in plan["lines"]["job"]["found"]
+    assert f"the chip of the contract's {DEVICE}" in plan["lines"]["job"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("compiled", "profiled", "counts"),
+    [(S24, DEVICE, True), (DEVICE, S24, True), (S24, "Samsung Galaxy S23", False), ("Samsung Galaxy S23", S24, False)],
+)
+def test_a_profile_counts_on_the_same_phone(compiled: str, profiled: str, counts: bool) -> None:
+    assert same_phone(compiled, profiled, CONTRACT.devices) == counts
+    assert is_contracts(compiled) == (compiled != "Samsung Galaxy S23")
 
 
 def test_a_job_of_another_model_or_kind_is_refused(bench: Bench, run: Run, tmp_path: Path) -> None:
@@ -206,7 +378,6 @@ def test_a_rehearsals_profile_never_counts_and_a_devices_does(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wired(monkeypatch)
     checks_as(monkeypatch)
     run = make_run(tmp_path / "runs" / "mine")
     for bench in (two.rehearsal, two.real):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...errors import InputError, UnknownNameError
@@ -19,12 +19,14 @@ class Item:
     """One line of the checklist.
 
     state: "undecided" where nothing can be said of it; such a line does not block, and is never called passed
+    command: what mends it, as it is typed; empty where no command does
     """
 
     name: str
     state: State
     found: str
     remedy: str = ""
+    command: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -63,6 +65,10 @@ class Checklist:
 
     def __getitem__(self, name: str) -> Item:
         return next(item for item in self.items if item.name == name)
+
+    def with_item(self, item: Item) -> Checklist:
+        """That line as it is now."""
+        return replace(self, items=tuple(item if each.name == item.name else each for each in self.items))
 
     @property
     def blocking(self) -> list[Item]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,14 +14,14 @@ from ...hub_jobs.options import FILE, hub_option
 @click.command()
 @click.argument("run", type=FILE)
 @click.option("--data", type=FILE, help="Frames with truth, for the check: without them meaning stays undecided.")
-@click.option("--bundle", type=FILE, help="The bundle of this model; by default RUN/bundle.zip.")
+@click.option("--bundle", type=FILE, help="Its bundle, by default RUN/bundle.zip; packaged if need be.")
 @click.option("--job", "job_id", metavar="JOB", help="This compile job, not the newest for the contract's device.")
 @click.option("--accept-license", "--accept-licence", "accepted", multiple=True, metavar="NAME",
-              help="Accept a non-commercial licence by its name; recorded. May be repeated.")  # fmt: skip
+              help="Accept a non-commercial licence by its name; recorded in the bundle. May be repeated.")  # fmt: skip
 @click.option("--despite", multiple=True, metavar="CHECK", help="Send although this line failed; may be repeated.")
-@click.option("--reason", default="", help="Why, for --despite; recorded.")
+@click.option("--reason", default="", help="Why, for --despite; recorded in the bundle.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show everything; send nothing, write only --json.")
+@click.option("--dry-run", is_flag=True, help="Show everything; send nothing, write nothing but --json.")
 @click.option("--json", "json_file", type=FILE, help="Write checklist, sharing and form as JSON.")
 @hub_option
 @click.pass_context
@@ -58,33 +60,41 @@ def submit(
     from ...hub_jobs.desk import desk
     from ...hub_jobs.plan import looking
     from ...runs import open_run
+    from ..check.licences import accepting, to_accept
     from . import form
     from .checklist import Overrides
     from .plan import Wanted, plan_of
     from .record import Submissions
     from .sharing import send
-    from .show import blocked, show_plan, show_sent
+    from .show import blocked, mending, show_plan, show_sent
 
     overrides = Overrides(despite, reason)
     opened_run, folder = open_run(run), HubFolder()
     frames = open_folder(data) if data else None
     wanted = Wanted(opened_run, bundle or run / "bundle.zip", frames, job_id, accepted, overrides)
-    demand_writable({"--json": json_file})
+    demand_writable({"--bundle": wanted.bundle, "--json": json_file})
     with looking(hub, folder) as here:
         plan = plan_of(here, wanted, edition=CURRENT)
         show_plan(here, plan)
-    told = {"dry_run": dry_run, "blocked": [item.name for item in plan.checklist.blocking], **plan.facts}
-    if plan.checklist.blocking:
+    names = [item.name for item in plan.checklist.blocking]
+
+    def write(outcome: str, **more: Any) -> None:
         if json_file:
-            write_json(json_file, told)
+            write_json(json_file, {"outcome": outcome, "dry_run": dry_run, "blocked": names, **plan.facts, **more})
+
+    typed = " ".join(["lpcv submit", shlex.quote(str(run)), *_options(ctx)])
+    if names:
+        write("blocked")
         note(blocked(plan))
+        next_step(mending(plan, " ".join([typed, accepting(to_accept(opened_run, accepted))]).rstrip()))
         ctx.exit(1)
     job = plan.job
     if dry_run:
-        if json_file:
-            write_json(json_file, told)
+        write("dry run")
         note("Nothing was sent or written.")
+        next_step(typed)
         return
+    write("not sent")  # until it is
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("Submitting asks first, and there is nobody to ask.", "Add --yes.")
@@ -92,12 +102,22 @@ def submit(
             f"Share {job.job_id} and every asset of it with {', '.join(plan.addresses)}?", abort=True, err=True
         )
     with desk(hub, folder) as opened:
-        sent = send(opened, job, plan.facts, plan.addresses)
-        pasted = show_sent(opened, plan, sent)
-    if json_file:
-        write_json(json_file, {**told, **sent.submission.as_json(), "form": form.as_json(plan.edition, pasted)})
+        sent = send(opened, plan)
+        pasted = show_sent(opened, sent)
+    plan = sent.plan
+    write("sent", **sent.submission.as_json(), form=form.as_json(plan.edition, pasted))
     result(f"Recorded in {Submissions(folder).root}.")
     next_step("lpcv submissions")
+
+
+def _options(ctx: click.Context) -> list[str]:
+    """What was typed beside the run, to be typed again in earnest."""
+    told = ctx.params
+    single = {"--data": "data", "--bundle": "bundle", "--job": "job_id", "--reason": "reason", "--hub": "hub"}
+    many = {"--accept-license": "accepted", "--despite": "despite"}
+    words = [(option, told[name]) for option, name in single.items() if told[name]]
+    words += [(option, value) for option, name in many.items() for value in told[name]]
+    return [f"{option} {shlex.quote(str(value))}" for option, value in words]
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Any
 from ...contract import Edition, Fact
 from ...hub_jobs.history import Record
 
-SAMPLE_README = "lpcvai/25LPCVC_Track3_Sample_Solution, README, section 4"
+SAMPLE_README = "lpcvai/25LPCVC_Track3_Sample_Solution, README, section 4, 'Submit Models for Ranking'"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ FORMS = {
     "lpcvc-2025": Form(
         link=Fact("https://lpcv.ai/2025LPCVC/submission/track3", "address", f"{SAMPLE_README}, step 2"),
         leaderboard=Fact("https://lpcv.ai/2025LPCVC/leaderboard/track3", "address", SAMPLE_README),
-        job_field=Fact("Compile Job Id", "", f"{SAMPLE_README}: one form for each model"),
+        job_field=Fact("Compile Job Id", "", f"{SAMPLE_README}, last paragraph"),
     )
 }
 BESIDE = "in case it asks"

@@ -2,71 +2,82 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
+import shlex
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from ...console import count
 from ...contract import Edition
-from ...errors import InputError
 from ...hub_jobs.collect import PROFILE as PROFILE_FILE
 from ...hub_jobs.collect import read_profile
 from ...hub_jobs.desk import Desk
 from ...hub_jobs.ending import at
 from ...hub_jobs.verdict import Profile, Verdict, milliseconds, verdict
-from ..bundle.pack import MANIFEST, MODEL
-from ..bundle.verify import verify
+from ...runs import Run
 from ..check.findings import Finding, failures
-from .checklist import BUNDLE, CHECK, EDITION, JOB, LICENCES, PROFILE, Item
+from ..check.latency import ESTIMATED, MEASURED, is_contracts
+from ..check.licences import PARTS, PRECEDENT, UNSETTLED, accepting, licence_findings, to_accept
+from .checklist import CHECK, EDITION, JOB, LICENCES, PROFILE, Item
 from .jobs import Jobs
-from .licences import PRECEDENT, Licence, to_accept
 
 NAMED = 3  # of many things, how many are named
+NOT_SCORED = "What is shared after the end may never be scored: ask the organisers first."
+# Findings of the check that lines of their own judge: licences as they were accepted, the latency of the very job.
+ELSEWHERE = (*PARTS, ESTIMATED, MEASURED)
 
 
 def edition_item(edition: Edition, today: date) -> Item:
     """Whether it still takes submissions; where our sources do not say, that, and what they do say."""
     if edition.closing_date is None:
         reason = edition.facts["closing_date"].reason
-        return Item(EDITION, "undecided", f"{edition.name}, closing date: {reason}", "Ask the organisers.")
+        return Item(EDITION, "undecided", f"{edition.name}, closing date: {reason}", NOT_SCORED)
     closing = date.fromisoformat(edition.closing_date)
     if closing < today:
-        return Item(
-            EDITION, "fail", f"{edition.name} closed on {closing}", "What is shared now may never be scored: ask first."
-        )
+        return Item(EDITION, "fail", f"{edition.name} closed on {closing}", NOT_SCORED)
     return Item(EDITION, "pass", f"{edition.name} is open until {closing}")
 
 
-def check_item(run: Path, findings: Sequence[Finding]) -> Item:
-    """The pre-flight check's findings as one line. Meaning that could not be judged is undecided, never passed."""
-    failed = failures(findings)
-    undecided = [finding.name for finding in findings if finding.state == "undecided"]
+def check_item(run: Path, findings: Sequence[Finding], *, frames: bool) -> Item:
+    """The pre-flight check's findings as one line, without those of `ELSEWHERE`.
+
+    frames: whether there were any. Meaning that could not be judged is undecided, never passed.
+    """
+    ours = [finding for finding in findings if finding.name not in ELSEWHERE]
+    failed = [finding.name for finding in failures(ours)]
+    undecided = [finding for finding in ours if finding.state == "undecided"]
+    command = f"lpcv check {shlex.quote(str(run))} --data DIR"
     if failed:
-        return Item(CHECK, "fail", f"{len(failed)} findings fail: {_some([each.name for each in failed])}",
-                    f"`lpcv check {run} --data DIR` says what to do about each.")  # fmt: skip
+        verb = "fails" if len(failed) == 1 else "fail"
+        found = f"{count(len(failed), 'finding')} {verb}: {_some(failed)}"
+        return Item(CHECK, "fail", found, f"`{command}` says what to do about each.", command)
     if undecided:
-        found = f"{len(findings) - len(undecided)} findings pass, {len(undecided)} are undecided: {_some(undecided)}"
-        return Item(CHECK, "undecided", found, "Give real frames with truth: --data DIR.")
-    return Item(CHECK, "pass", f"all {len(findings)} findings pass")
+        verb = "is" if len(undecided) == 1 else "are"
+        found = f"{count(len(ours) - len(undecided), 'finding')} pass, {len(undecided)} {verb} undecided: "
+        remedy = f"`{command}` says what each needs." if frames else "Give real frames with truth: --data DIR."
+        return Item(CHECK, "undecided", found + _some([each.name for each in undecided]), remedy, command)
+    return Item(CHECK, "pass", f"all {len(ours)} findings pass")
 
 
 def job_item(run: Path, jobs: Jobs, edition: Edition, way: str | None) -> Item:
     """The compile job that would be shared. way: what `--hub` said"""
     device = edition.devices[0]
-    compiling = f'`lpcv compile {run} --device "{device}"{at(way)}`'
+    compiling = f"lpcv compile {shlex.quote(str(run))} --device {shlex.quote(device)}{at(way)}"
     if jobs.chosen is None:
-        running = f", {jobs.running.job_id} has not ended" if jobs.running else ""
-        return Item(
-            JOB, "fail", f"this model has no finished compile job for {device}{running}",
-            f"`lpcv jobs wait{at(way)}` follows it." if jobs.running else f"Run {compiling}.",
-        )  # fmt: skip
+        found = f"this model has no finished compile job for {device}"
+        if jobs.running:
+            waiting = f"lpcv jobs wait {jobs.running.job_id}{at(way)}"
+            found += f", {jobs.running.job_id} has not ended"
+            return Item(JOB, "fail", found, f"`{waiting}` follows it.", waiting)
+        return Item(JOB, "fail", found, f"Run `{compiling}`.", compiling)
     told = jobs.chosen.intended
     found = f"{jobs.chosen.job_id}, for {told['device']}, {told['options']}"
     if jobs.running:
         found += f"; the newer {jobs.running.job_id} has not ended"
+    if not is_contracts(told["device"], edition.devices):
+        return Item(JOB, "fail", f"{found}: the contract's device is {device}", f"Run `{compiling}`.", compiling)
     if told["device"] not in edition.devices:
-        return Item(JOB, "fail", f"{found}: the contract's device is {device}", f"Run {compiling}.")
+        found += f" (the chip of the contract's {device})"
     return Item(JOB, "pass", found)
 
 
@@ -74,18 +85,18 @@ def profile_item(desk: Desk, jobs: Jobs, edition: Edition) -> tuple[Item, Verdic
     """The budget, as a device measured it. A rehearsal's profile never counts as measured: it is undecided at best."""
     job = jobs.chosen
     if job is None:
-        return Item(PROFILE, "fail", "no compile job, so none of it", "Compile first."), None, None
-    profiling = f"`lpcv profile {job.job_id}{at(desk.way)}`"
+        return Item(PROFILE, "fail", "no compile job, so no profile of one", "Compile first."), None, None
+    command = f"lpcv profile {job.job_id}{at(desk.way)}"
     if jobs.profile is None:
         if desk.connection.rehearsal:
             found = "not profiled; a rehearsal's profile would not count as measured either"
-            return Item(PROFILE, "undecided", found, f"{profiling} rehearses it."), None, None
+            return Item(PROFILE, "undecided", found, f"`{command}` rehearses it.", command), None, None
         found = f"{job.job_id} was never profiled on {job.intended['device']}"
-        return Item(PROFILE, "fail", found, f"Run {profiling}."), None, None
+        return Item(PROFILE, "fail", found, f"Run `{command}`.", command), None, None
     path = desk.kept(jobs.profile, PROFILE_FILE)
     if path is None:
         found = f"what profile job {jobs.profile.job_id} gave is not kept here, or has been changed"
-        return Item(PROFILE, "fail", found, f"{profiling} fetches it again."), None, None
+        return Item(PROFILE, "fail", found, f"`{command}` fetches it again.", command), None, None
     profile = Profile.of(read_profile(path))
     judged = verdict(
         profile, edition.latency_budget_ms, edition.latency_field, rehearsal=jobs.profile.intended["rehearsal"]
@@ -108,43 +119,18 @@ def measured(judged: Verdict | None, profile: Profile | None) -> str:
     return f"{milliseconds(profile.latency_ms)} ms"
 
 
-def licences_item(licences: Sequence[Licence], accepted: Sequence[str]) -> Item:
-    """Non-commercial ones want a person's word by name; what is not recorded is undecided."""
-    open_ones = to_accept(licences, accepted)
+def licences_item(run: Run, accepted: Sequence[str]) -> Item:
+    """Non-commercial ones want a person's word by name; what is unknown or not recorded is undecided."""
+    findings, open_ones = licence_findings(run, accepted), to_accept(run, accepted)
     if open_ones:
-        flags = " ".join(f'--accept-license "{name}"' for name in sorted({each.name for each in open_ones}))
-        named = ", ".join(f"{each.part} {each.of} is {each.name}" for each in open_ones)
-        return Item(LICENCES, "fail", f"non-commercial: {named}", f"{PRECEDENT} To send it all the same: {flags}")
-    unclear = [f"{each.part} ({each.name})" for each in licences if each.use == "unknown"]
+        named = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in open_ones.items())
+        remedy = f"{PRECEDENT} {UNSETTLED} To send it all the same: {accepting(open_ones)}"
+        return Item(LICENCES, "fail", f"non-commercial: {named}", remedy)
+    unclear = [finding for finding in findings if finding.state != "pass"]
     if unclear:
-        return Item(LICENCES, "undecided", f"unclear: {', '.join(unclear)}", "Look them up before you send.")
-    took = [each for each in licences if each.use == "non-commercial"]
-    accepted_ones = f"; accepted by name: {', '.join(sorted({each.name for each in took}))}" if took else ""
-    return Item(LICENCES, "pass", f"{', '.join(sorted({each.name for each in licences})) or 'none'}{accepted_ones}")
-
-
-def bundle_item(run: Path, bundle: Path, model_sha256: str) -> Item:
-    """Whether the bundle is whole, and of the very model that is submitted."""
-    again = f"Run `lpcv package {run} -o {bundle}`."
-    if not bundle.is_file():
-        return Item(BUNDLE, "fail", f"there is no {bundle}", again)
-    try:
-        problems = verify(bundle)
-        inside = None if problems else _model_in(bundle)
-    except InputError as error:
-        return Item(BUNDLE, "fail", error.problem, error.remedy or again)
-    if problems:
-        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-        return Item(BUNDLE, "fail", f"{bundle}: {problems[0]}{more}", again)
-    if inside != model_sha256:
-        return Item(BUNDLE, "fail", f"{bundle} holds another model than {run}/model.onnx", again)
-    return Item(BUNDLE, "pass", f"{bundle} is whole and holds this model")
-
-
-def _model_in(bundle: Path) -> str:
-    """The model's SHA-256 in the manifest of a bundle that has been verified."""
-    with zipfile.ZipFile(bundle) as archive:
-        return json.loads(archive.read(MANIFEST))["files"][MODEL]["sha256"]
+        found = "; ".join(f"{finding.name}: {finding.found}" for finding in unclear)
+        return Item(LICENCES, "undecided", found, "Look them up before you send.")
+    return Item(LICENCES, "pass", "; ".join(f"{finding.name}: {finding.found}" for finding in findings))
 
 
 def _some(names: Sequence[str]) -> str:

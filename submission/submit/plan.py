@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ... import __version__
+from ...console import note
 from ...contract import CURRENT, Edition
 from ...data.folder import FrameFolder
 from ...errors import InputError
-from ...files import read_json, sha256_file
+from ...hub_folder import HubFolder
 from ...hub_jobs.desk import Desk
 from ...hub_jobs.history import Record
+from ...hub_jobs.htp.door import is_available
 from ...hub_jobs.models import model_of, title_of
 from ...runs import Run
-from ..check.preflight import check_model
+from ..check.findings import Finding
+from ..check.latency import ESTIMATED
+from ..check.licences import consented, demand_known, parts_of
+from ..check.preflight import Circumstances, check_model
 from . import items
+from .bundling import Bundle, look
 from .checklist import JOB, Checklist, Overrides
+from .decisions import Decisions
 from .jobs import Jobs, jobs_of
-from .licences import Licence, LicencesOf, demand_known, licences_of
+
+MOST_BYTES_TO_COMPILE = 64 * 2**20
+"""The NPU's compiler takes seconds for a student, and minutes for a transformer (`lpcv check --device` asks it)."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,33 @@ class Wanted:
 class Plan:
     """What would be sent, and everything that speaks for or against it.
 
-    facts: what is recorded of the decision; latency: as a device measured it, or "not measured"
+    latency: as a device measured it, or "not measured"; estimate: what the compiler's estimate says, never a number
+    that counts; told: of the facts, those that neither checklist nor bundle tells
     """
 
+    run: Run
     edition: Edition
     checklist: Checklist
     jobs: Jobs
     latency: str
-    facts: dict[str, Any]
+    estimate: str
+    decisions: Decisions
+    bundle: Bundle
+    told: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of the decision."""
+        listed = self.checklist.as_json()
+        return {
+            **self.told,
+            "bundle_sha256": self.bundle.sha256 if self.bundle.item.state != "undecided" else None,
+            "licences_accepted": list(self.decisions.licences_accepted),
+            "checklist": listed["items"],
+            "despite": listed["despite"],
+            "reason": listed["reason"],
+            "scores": self.bundle.scores,
+        }
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -60,77 +90,81 @@ class Plan:
             raise InputError(f"There is no job to share: {self.checklist[JOB].found}.", self.checklist[JOB].remedy)
         return self.jobs.chosen
 
+    def with_bundle(self, bundle: Bundle) -> Plan:
+        """The same with the bundle as it has been made."""
+        return replace(self, bundle=bundle, checklist=self.checklist.with_item(bundle.item))
 
-def plan_of(desk: Desk, wanted: Wanted, *, edition: Edition = CURRENT, licences_from: LicencesOf = licences_of) -> Plan:
+
+def plan_of(desk: Desk, wanted: Wanted, *, edition: Edition = CURRENT) -> Plan:
     """Look at everything.
 
-    Raises InputError or MissingStepError where the run has no fresh export, or a job or licence is none of its.
+    Raises InputError or MissingStepError where the run has no fresh export, its records are damaged, or a job or
+    licence is none of its.
     """
     run, root = wanted.run, wanted.run.root
     model_sha256 = model_of(root).sha256
-    licences = licences_from(run)
-    demand_known(wanted.accepted, licences)
+    demand_known(run, wanted.accepted)
     jobs = jobs_of(desk, model_sha256, edition.devices, wanted.job)
-    budget, judged, profile = items.profile_item(desk, jobs, edition)
-    checklist = Checklist(
-        (
-            items.check_item(root, check_model(run.model, wanted.frames)),
-            items.job_item(root, jobs, edition, desk.way),
-            budget,
-            items.licences_item(licences, wanted.accepted),
-            items.bundle_item(root, wanted.bundle, model_sha256),
-            items.edition_item(edition, datetime.now(UTC).date()),
-        ),
-        wanted.overrides,
-    )
-    latency = items.measured(judged, profile)
+    profile_line, judged, profile = items.profile_item(desk, jobs, edition)
+    findings = findings_of(desk.folder, wanted, edition)
+    lines = [
+        items.check_item(root, findings, frames=wanted.frames is not None),
+        items.job_item(root, jobs, edition, desk.way),
+        profile_line,
+        items.licences_item(run, wanted.accepted),
+        items.edition_item(edition, datetime.now(UTC).date()),
+    ]
+    # Without the bundle's own line: one that fails its verification tells that to everybody who verifies it.
+    overridden = tuple(Checklist(tuple(lines), wanted.overrides).overridden)
+    reason = wanted.overrides.reason if overridden else ""
+    decisions = Decisions(overridden, reason, tuple(consented(run, wanted.accepted)))
+    note(f"Looking at the bundle, {wanted.bundle}.")
+    bundle = look(run, desk.folder, wanted.bundle, model_sha256, decisions)
     job = jobs.chosen
-    told = job.intended if job else {}
-    facts = {
+    intended = job.intended if job else {}
+    told = {
         "edition": edition.name,
         "run": title_of(root),
         "model_sha256": model_sha256,
         "compile_job": job.job_id if job else None,
         "url": job.url if job else None,
-        "device": told.get("device"),
-        "options": told.get("options"),
+        "device": intended.get("device"),
+        "options": intended.get("options"),
         "hub": desk.owner,
         "rehearsal": desk.connection.rehearsal,
         "addresses": [edition.sharing_address],
-        "bundle_sha256": sha256_file(wanted.bundle) if wanted.bundle.is_file() else None,
-        "licences": [vars(licence) for licence in licences],
-        "licences_accepted": _accepted(licences, wanted.accepted),
-        **{"checklist": checklist.as_json()["items"]},
-        **{key: checklist.as_json()[key] for key in ("despite", "reason")},
-        "scores": {"float": float_score(run, model_sha256)},
+        "licences": [{"part": each.name, "what": each.what, "licences": each.licences} for each in parts_of(run)],
         "latency_ms_measured": profile.latency_ms if profile and judged and not judged.rehearsal else None,
         "profile_job": jobs.profile.job_id if jobs.profile else None,
         "lpcv_version": __version__,
     }
-    return Plan(edition, checklist, jobs, latency, facts)
+    estimate = next((finding.found for finding in findings if finding.name == ESTIMATED), "")
+    listed = Checklist((*lines[:-1], bundle.item, lines[-1]), wanted.overrides)
+    return Plan(run, edition, listed, jobs, items.measured(judged, profile), estimate, decisions, bundle, told)
 
 
-def float_score(run: Run, model_sha256: str) -> dict[str, Any] | None:
-    """The official score in RUN/score.json, of the exported float model; None where it is of another one or not there.
-
-    A device's or the emulator's score is another number, and never stands in this place.
-    """
-    if not run.score.is_file():
-        return None
-    score = read_json(run.score)
-    if not isinstance(score, dict) or score.get("source_sha256") != model_sha256:
-        return None
-    mean = score.get("mean")
-    return {
-        "protocol": score.get("protocol"),
-        "f_score": mean.get("f_score") if isinstance(mean, dict) else None,
-        "frames": score.get("frames_scored"),
-        "frames_trained_on": score.get("frames_trained_on"),
-        "data_sha256": score.get("data_sha256"),
-    }
+def findings_of(folder: HubFolder, wanted: Wanted, edition: Edition) -> list[Finding]:
+    """The pre-flight check; Qualcomm's compiler is asked where it is installed and takes seconds."""
+    run = wanted.run
+    asked = is_available() and run.model.stat().st_size <= MOST_BYTES_TO_COMPILE
+    device = edition.devices[0] if asked else None
+    note(f"Checking {run.model}" + (f", asking Qualcomm's compiler about {device}." if device else "."))
+    with _aside(folder) as changed_nothing:
+        return check_model(run.model, wanted.frames, Circumstances(device, run, changed_nothing))
 
 
-def _accepted(licences: Sequence[Licence], accepted: Sequence[str]) -> list[str]:
-    """As the run's records spell them."""
-    names = {name.casefold() for name in accepted}
-    return sorted({licence.name for licence in licences if licence.name.casefold() in names})
+@dataclass(frozen=True)
+class _Aside(HubFolder):
+    """The folder with its ledger, to be read; what the compiler makes lies elsewhere."""
+
+    compiled: Path = Path()
+
+    @property
+    def htp(self) -> Path:
+        return self.compiled
+
+
+@contextmanager
+def _aside(folder: HubFolder) -> Iterator[HubFolder]:
+    with tempfile.TemporaryDirectory(prefix="lpcv-") as temporary:
+        yield _Aside(folder.root, Path(temporary))

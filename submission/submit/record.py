@@ -54,7 +54,7 @@ class Submission:
 
 
 class Submissions:
-    """The records in one hub folder. Adding wants the job's lock (`Desk.alone`): numbers are given in turn."""
+    """The records in one hub folder. Adding wants the model's lock (`sharing.send`): numbers are given in turn."""
 
     def __init__(self, folder: HubFolder) -> None:
         self.root = folder.root / FOLDER

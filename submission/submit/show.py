@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ...console import count, note, result, table
 from ...contract import Edition
 from ...hub_jobs.desk import Desk
 from . import form
-from .checklist import EDITION, names_of
+from .checklist import EDITION, LICENCES, names_of
 from .plan import Plan
 from .record import Submission
+from .scores import KINDS, cell
 from .sharing import ASSETS, EVERY_ASSET, Sent
 
 REHEARSAL = "REHEARSAL: this stays on this machine. Nobody is told, and the ids mean nothing to the organisers."
@@ -28,10 +28,12 @@ def show_plan(desk: Desk, plan: Plan) -> None:
     for item in listed.items:
         if item.state == "undecided":
             note(f"undecided, {item.name}: {item.remedy}")
+    if plan.estimate:
+        note(f"Latency, which no line counts: {plan.estimate}.")
     if listed.overridden:
         note(f"Sent in spite of {', '.join(listed.overridden)}, which is recorded: {listed.overrides.reason}")
     if (edition := listed[EDITION]).state != "pass":
-        note(f"Is the edition still open? {edition.found}.")
+        note(f"IS THE EDITION STILL OPEN? {edition.found}.")
     if desk.connection.rehearsal:
         note(REHEARSAL)
     if job := plan.jobs.chosen:
@@ -47,19 +49,25 @@ def show_plan(desk: Desk, plan: Plan) -> None:
 def blocked(plan: Plan) -> str:
     """The sentence for a plan that is not carried out."""
     open_ones = plan.checklist.blocking
-    flags = " ".join(f"--despite {item.name}" for item in open_ones if item.name != "licences")
-    way = f' Mend that, or add {flags} --reason "...", which is recorded.' if flags else ""
-    return f"Not submitted: {names_of(open_ones)} failed.{way}"
+    flags = " ".join(f"--despite {item.name}" for item in open_ones if item.name != LICENCES)
+    way = f' Mend that, or add {flags} --reason "...", which is recorded in the bundle.' if flags else ""
+    return f"Not submitted: {names_of(open_ones)} failed. Nothing was sent or written.{way}"
 
 
-def show_sent(desk: Desk, plan: Plan, done: Sent) -> list[form.Value]:
+def mending(plan: Plan, retry: str) -> str:
+    """The next command for a plan that is blocked: what mends its first such line, else `retry`."""
+    return next((item.command for item in plan.checklist.blocking if item.command), retry)
+
+
+def show_sent(desk: Desk, done: Sent) -> list[form.Value]:
     """What was done, and the form with the exact values to paste; gives those."""
-    sent = done.submission
+    plan, sent = done.plan, done.submission
     if not done.anew:
         note(f"It was shared before (recorded {sent.shared_at}); that still stands, and nothing was shared again.")
     result(
         f"{sent.compile_job} is shared with {', '.join(sent.shared_with)} (read back from {desk.connection.called})."
     )
+    result(f"{plan.bundle.path} belongs to it: sha256 {plan.bundle.sha256}")
     pasted = form.values(plan.edition, plan.job, sent.shared_with, plan.latency)
     show_form(plan.edition, pasted, rehearsal=desk.connection.rehearsal)
     return pasted
@@ -78,8 +86,9 @@ def show_form(edition: Edition, pasted: Sequence[form.Value], *, rehearsal: bool
 
 
 def show_submissions(found: Sequence[Submission]) -> None:
-    """What was sent, when, and with which scores; float and measured numbers in columns of their own."""
-    columns = ("compile job", "run", "edition", "shared (UTC)", "with", "F-Score, float", "ms, measured", "despite")
+    """What was sent, when, and with which scores; float, emulated and measured ones in columns of their own."""
+    scores = [f"F-Score, {kind}" for kind in KINDS]
+    columns = ("compile job", "run, edition", "shared (UTC)", "with", *scores, "ms, measured", "despite")
     table(count(len(found), "submission"), columns, [_row(each) for each in reversed(found)])
     if found:
         note(NOT_KNOWN)
@@ -87,19 +96,11 @@ def show_submissions(found: Sequence[Submission]) -> None:
 
 def _row(each: Submission) -> tuple[str, ...]:
     told = each.intended
-    sent = (each.shared_at or "cut off before it was shared")[: 19 if each.shared_at else None]
-    mark = "rehearsal, " if told.get("rehearsal") else ""
+    sent = each.shared_at[:19].replace("T", " ") if each.shared_at else "NOT SHARED: cut off before"
+    mark = " (rehearsal)" if told.get("rehearsal") else ""
     latency = told.get("latency_ms_measured")
     return (
-        each.compile_job, str(told.get("run", "")), told["edition"], mark + sent, ", ".join(each.shared_with),
-        _score(told.get("scores")), "not measured" if latency is None else f"{latency:.3f}",
+        each.compile_job, f"{told.get('run', '')}, {told['edition']}", sent + mark, ", ".join(each.shared_with),
+        *(cell(told.get("scores"), kind) for kind in KINDS), "not measured" if latency is None else f"{latency:.3f}",
         ", ".join(told["despite"]),
     )  # fmt: skip
-
-
-def _score(scores: Any) -> str:
-    told = scores.get("float") if isinstance(scores, dict) else None
-    if not told or told.get("f_score") is None:
-        return "not scored"
-    trained = told.get("frames_trained_on")
-    return f"{told['f_score']:.2f} on {told.get('frames')} frames" + (f", {trained} trained on" if trained else "")
