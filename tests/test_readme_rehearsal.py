@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from page_bench import in_shell
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 S24 = "Samsung Galaxy S24"
-AWAY = ("LPCV_HUB_FOLDER", "QAIHUB_CLIENT_INI", "NETRC", "PYTHONPATH")
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the README's block is for a POSIX shell")
 
@@ -29,14 +27,7 @@ def test_the_block_as_it_stands_in_the_readme(tiny_run: Path, scenes: Path, tmp_
     (tmp_path / "demo" / "runs").mkdir(parents=True)
     shutil.copytree(tiny_run, tmp_path / "demo" / "runs" / "student")
     (tmp_path / "demo" / "held_out").symlink_to(scenes)
-    commands = Path(sys.executable).parent
-    assert (commands / "lpcv").exists(), "the package is not installed in the environment of these tests"
-    away = {*AWAY, *(name for name in os.environ if name.lower().endswith("_proxy"))}
-    env = {name: value for name, value in os.environ.items() if name not in away}
-    env |= {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path), "COLUMNS": "200"}
-    ended = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block()], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
+    ended = in_shell(block(), tmp_path)
     said = ended.stdout + ended.stderr
     assert ended.returncode == 0, said
     assert "Traceback" not in said
