@@ -13,7 +13,11 @@ from . import __version__
 from .errors import LpcvError
 
 COMMANDS = {
-    "Start here": {"demo": "submission.cli:demo", "contract": "submission.cli:contract"},
+    "Start here": {
+        "demo": "submission.cli:demo",
+        "contract": "submission.cli:contract",
+        "zoo": "submission.zoo.cli:zoo",
+    },
     "Data": {"data": "data.cli:data"},
     "Train": {"train": "train.cli:train", "label": "train.cli:label", "recipes": "train.cli:recipes"},
     "Score": {

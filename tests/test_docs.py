@@ -13,6 +13,7 @@ import pytest
 from lpcv.cli import COMMANDS, lpcv
 from lpcv.errors import LpcvError
 from lpcv.hub_jobs.htp.advice import ADVICE, Advice
+from lpcv.submission.check.findings import GROUPS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -132,6 +133,19 @@ def test_readme_tree_matches_the_repository() -> None:
     for path, clause in entries.items():
         assert (ROOT / path).exists(), path
         assert len(clause) > 5
+
+
+def test_every_finding_of_the_check_stands_on_its_page() -> None:
+    page = (ROOT / "docs" / "check.md").read_text().split("## Every finding")[1]
+    named = [
+        name
+        for row in re.findall(r"^\| (?!\*\*|---|finding)([^|]+) \|", page, re.MULTILINE)
+        for name in row.split(", ")
+    ]
+    latencies = ["latency, estimated", "latency, measured"]  # their names have a comma
+    assert [*named[: named.index("latency")], *latencies, *named[named.index("latency") + 4 :]] == [
+        name for names in GROUPS.values() for name in names
+    ]
 
 
 @pytest.mark.parametrize("row", ADVICE, ids=lambda row: f"{row.op_type}-{row.pattern}")

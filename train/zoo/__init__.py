@@ -1,0 +1,1 @@
+"""Published competition models, rebuilt from public library classes."""
