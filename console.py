@@ -26,6 +26,12 @@ def result(text: str) -> None:
     print(text, flush=True)
 
 
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are: "a, b, c and 4 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def count(number: int, noun: str, ending: str = "s") -> str:
     """ "1 frame", "2,000 frames", "3 batches". ending: of the plural"""
     return f"{number:,} {noun}{ending * (number != 1)}"
@@ -36,12 +42,35 @@ def next_step(command: str) -> None:
     note(f"Next: {command}")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> None:
-    """A table on stdout, its title above it. `numbers`: every column after the first is right-aligned."""
+class Steps:
+    """Which step of how many has begun, on stderr, for a command that takes minutes in each of them."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.begun = total, 0
+
+    def begin(self, what: str) -> None:
+        self.begun += 1
+        note(f"Step {self.begun} of {self.total}: {what}")
+
+    def remain(self, number: int) -> None:
+        """So many are still to come, where it turned out to be fewer than were planned."""
+        self.total = self.begun + number
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False, names: bool = False
+) -> None:
+    """A table on stdout, its title above it.
+
+    numbers: every column after the first is right-aligned; names: the first is for typing again, and is never folded
+    """
     result(title)
     drawn = Table()
     for index, column in enumerate(columns):
-        drawn.add_column(escape(column), justify="right" if numbers and index else "left", overflow="fold")
+        drawn.add_column(
+            escape(column), justify="right" if numbers and index else "left", overflow="fold",
+            no_wrap=names and not index,
+        )  # fmt: skip
     for row in rows:
         drawn.add_row(*(escape(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else 140).print(drawn)

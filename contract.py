@@ -63,6 +63,7 @@ class Edition:
     test_images: int
     max_depth_m: float | None
     closing_date: str | None
+    over: bool
     intrinsics_px: Matrix3
     intrinsics_image_size: tuple[int, int]
     pixel_confidence: int
@@ -113,7 +114,8 @@ LPCVC_2025 = Edition.of(
     sharing_address=Fact("lowpowervision@gmail.com", "e-mail address", RULES),
     test_images=Fact(2000, "images: 500 each of indoor/outdoor x normal/low light", RULES),
     max_depth_m=Fact(None, "metres", RULES, "the rules give no range of depth; the scale is taken from the truth"),
-    closing_date=Fact(None, "date", RULES, "not recorded in our sources; the 2025 edition is over"),
+    closing_date=Fact(None, "date", RULES, "not recorded in our sources"),
+    over=Fact(True, "", "the second- and third-place teams' published solutions name their final places"),
     intrinsics_px=Fact(
         ((1591.1095, 0.0, 945.64465), (0.0, 1591.1095, 722.8234), (0.0, 0.0, 1.0)),
         "pixels of a 1920x1440 image, NOT rescaled to 640x480 by the scorer",

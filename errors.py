@@ -44,3 +44,9 @@ class Interrupted(LpcvError):
     """Stopped by Ctrl-C or SIGTERM after saving; the remedy says how to go on."""
 
     exit_code = 130
+
+
+def first_line(error: BaseException, most: int = 300) -> str:
+    """Of a library's message, which may go on for pages, at most so many characters; its type where it says nothing."""
+    said = str(error).strip().split("\n")[0].strip()
+    return said[:most] or type(error).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from .errors import InputError
+from .errors import InputError, first_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -109,8 +109,8 @@ def _session(model: Path | bytes, options: onnxruntime.SessionOptions) -> onnxru
         )
     except Exception as error:  # onnxruntime's exceptions share no base class but this one
         name = model if isinstance(model, Path) else "the model"
-        first_line = str(error).strip().splitlines()[0]
-        raise InputError(f"ONNX Runtime cannot load {name} ({first_line}).", "Export the model again.") from error
+        reason = first_line(error)
+        raise InputError(f"ONNX Runtime cannot load {name} ({reason}).", "Export the model again.") from error
 
 
 def onnxruntime_version() -> str:

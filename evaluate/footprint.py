@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..machine import usable_cores
 from ..onnx_session import model_files, onnxruntime_version, open_session
 from .predictions import OnnxModel
@@ -110,7 +110,7 @@ def latency(model: OnnxModel, threads: int, runs: int = RUNS) -> Latency:
         try:
             session.run(None, {model.input_name: image})
         except Exception as error:  # onnxruntime's exceptions share no base class but this one
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"ONNX Runtime cannot run {model.path} ({reason}).", "Run `lpcv check` on it.") from error
         times_ms.append(1000 * (time.perf_counter() - start))
     p10, median, p90 = np.percentile(times_ms[WARM_UP:], (10, 50, 90)).tolist()

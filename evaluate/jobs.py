@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..console import count, note
+from ..console import count, note, some
 from ..data.folder import FrameFolder
 from ..errors import InputError
 from ..files import sha256_file
 from ..hub_folder import SAME_HUB, HubFolder, is_job_id
 from ..prediction_folder import DESCRIPTION, described
 from .baseline import CONSTANT
-
-MOST_NAMED = 5
 
 
 def job_of(source: str | Path) -> str | None:
@@ -40,12 +38,12 @@ def frames_given(sources: Sequence[str], frames: FrameFolder) -> FrameFolder:
         if not names:
             raise InputError(
                 f"None of the frames chosen in {frames.root} is one that {by} was given.",
-                f"It was given {_some(told['frames'])}.",
+                f"It was given {some(told['frames'])}.",
             )
         note(f"{count(len(names), 'frame')} of {len(frames)}: those that {by} was given.")
         if missing := [name for name in told["frames"] if name not in frames.images]:
             note(
-                f"Job {job} was also given {count(len(missing), 'frame')} that {frames.root} has not: {_some(missing)}."
+                f"Job {job} was also given {count(len(missing), 'frame')} that {frames.root} has not: {some(missing)}."
             )
         frames = frames.subset(names)
     return frames
@@ -62,7 +60,7 @@ def predictions_of(job: str, frames: FrameFolder) -> tuple[Path, str]:
     given = frozenset(told["frames"])
     for name in frames.names:
         if name not in given:
-            raise InputError(f"Job {job} was not given frame {name}.", f"It was given {_some(told['frames'])}.")
+            raise InputError(f"Job {job} was not given frame {name}.", f"It was given {some(told['frames'])}.")
     missing = [name for name in frames.names if not (root / f"{name}.npy").is_file()]
     if missing:
         raise InputError(
@@ -95,8 +93,3 @@ def _described(job: str, root: Path) -> dict[str, Any]:
             f"Remove {root}, and `lpcv jobs wait {job}` fetches the predictions again. {SAME_HUB}",
         )
     return told
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..errors import first_line
+
 Points = npt.NDArray[np.float32]
 TILE = 32
 GRID_BITS = 10
@@ -31,7 +33,7 @@ def demand_device(device: str) -> str | None:
     try:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises any of them
-        return str(error).strip().splitlines()[0]
+        return first_line(error)
     return None
 
 

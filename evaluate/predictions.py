@@ -13,7 +13,7 @@ from ..contract import CURRENT as CONTRACT
 from ..data.folder import FrameFolder
 from ..data.frame import Rgb
 from ..data.model_input import contract_input
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..files import sha256_file, sha256_files, sha256_joined
 from ..onnx_session import model_files, open_session, session_metadata
 from ..prediction_folder import DESCRIPTION, described, read_prediction
@@ -168,7 +168,7 @@ class OnnxModel:
         try:
             output = self.session.run(None, {self.input_name: contract_input(rgb, self.size)})[0]
         except Exception as error:  # onnxruntime's exceptions share no base class but this one
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise InputError(
                 f"ONNX Runtime cannot run {self.path} ({reason}).", f"Run `lpcv check {self.path}`."
             ) from error

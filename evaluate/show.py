@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..console import count, note, result, table
+from ..console import count, note, result, some, table
 from .numbers import number, unit_and_direction, with_interval
 from .protocol import Protocol
 from .result import Score
 from .statistics import FEW_FRAMES
-
-MOST_NAMED = 5  # frames that a line names; all of them stand in the JSON
 
 
 def show(score: Score, on_what: str, *, always_groups: bool = False) -> None:
@@ -52,7 +50,7 @@ def remarks(score: Score) -> Iterator[str]:
     for frame in score.stopped:
         reasons.setdefault(frame.stopped or "", []).append(frame.frame)
     for reason, frames in reasons.items():
-        yield f"{name}: NO score for {len(frames)} {of_all}, left out of the mean ({_some(frames)}): {reason}."
+        yield f"{name}: NO score for {len(frames)} {of_all}, left out of the mean ({some(frames)}): {reason}."
     blamed: dict[str, list[str]] = {}
     for key, reason in score.mean.reasons.items():
         blamed.setdefault(reason, []).append(key)
@@ -63,7 +61,7 @@ def remarks(score: Score) -> Iterator[str]:
         for reason in dict.fromkeys(frame.reasons.values()):
             causes.setdefault(reason, []).append(frame.frame)
     for reason, frames in causes.items():
-        yield f"{name}: in {_some(frames)} {reason}."
+        yield f"{name}: in {some(frames)} {reason}."
     misled: dict[str, list[str]] = {}
     for frame in score.frames:
         for key, line in frame.remarks.items():
@@ -108,8 +106,3 @@ def _show_parts(score: Score) -> None:
 
 def _scored_of(frames: int, stopped: int) -> str:
     return f"{frames - stopped} of {frames}" if stopped else f"{frames}"
-
-
-def _some(frames: list[str]) -> str:
-    more = len(frames) - MOST_NAMED
-    return ", ".join(frames[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -17,7 +17,7 @@ from ..hub_folder import HubFolder
 from .answers import Summary
 from .client import HubClient
 from .connection import DEFAULT, Connection, connected
-from .history import Record, record_of_job, records
+from .history import Record, kept_file, record_of_job, records
 from .ledger import EventName, Ledger
 from .order import MARK, owner
 
@@ -103,9 +103,7 @@ class Desk:
 
     def kept(self, record: Record, what: str) -> Path | None:
         """What was fetched before, if it is still there and unchanged."""
-        told = record.fetched.get(what)
-        path = self.folder.root / told["path"] if told else None
-        return path if path and path.is_file() and told and sha256_file(path) == told["sha256"] else None
+        return kept_file(record, what, self.folder.root)
 
 
 @contextmanager

@@ -99,6 +99,12 @@ def matching(
     return [device for device in found if _version(device.os_version) == newest][:1]
 
 
+def same_chip(device: str, devices: Sequence[str]) -> bool:
+    """Whether a device is one of these, or has the chip of one: AI Hub lists one phone under several names."""
+    chips = {one.name: one.chipset for one in recorded()}
+    return device in devices or (device in chips and chips[device] in {chips.get(name) for name in devices})
+
+
 def nearest(name: str, known: Iterable[str], most: int = 4) -> list[str]:
     """The known names that someone who typed `name` may have meant, likeliest first; [] where none is near.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from ..files import sha256_file
 from .connection import DEFAULT
 from .ledger import Event, Ledger
 
@@ -100,6 +102,24 @@ def records(ledger: Ledger) -> list[Record]:
 def record_of_job(ledger: Ledger, job_id: str) -> Record | None:
     """None where this ledger does not know the job."""
     return record_of(ledger.of_job(job_id))
+
+
+def of_model(found: Iterable[Record], model_sha256: str) -> list[Record]:
+    """Jobs that were made from this very model, in the order of their submission; what has no id yet is none."""
+    ours = [each for each in found if each.job_id and each.intended.get("model_sha256") == model_sha256]
+    return sorted(ours, key=lambda each: each.submission)
+
+
+def is_measured(record: Record, kind: str) -> bool:
+    """Whether it is a `kind` of job that ended well on a device; what does not say that it was one was a rehearsal."""
+    return record.type == kind and record.state == SUCCESS and record.intended.get("rehearsal") is False
+
+
+def kept_file(record: Record, what: str, root: Path) -> Path | None:
+    """What was fetched of a job before, if it is still there and unchanged. root: of the hub folder"""
+    told = record.fetched.get(what)
+    path = root / told["path"] if told else None
+    return path if path and path.is_file() and told and sha256_file(path) == told["sha256"] else None
 
 
 def latest(found: Iterable[Record], base: str) -> Record | None:

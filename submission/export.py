@@ -56,24 +56,36 @@ def export_run(run: Run) -> Parity:
     model = WrappedModel(network, recipe.network.working_size).eval()
     metadata = {
         CHECKPOINT_KEY: sha256_file(checkpoint),
-        "lpcv_version": __version__,
-        "python_version": platform.python_version(),
-        "torch_version": str(torch.__version__),
-        "onnx_version": onnx.__version__,
-        "onnxruntime_version": onnxruntime_version(),
+        **versions(),
         "edition": CONTRACT.name,
         "output_kind": CONTRACT.output_kind,
         "max_depth_m": str(recipe.network.max_depth_m),
     }
     exported = to_onnx(model, metadata)
     parity = compare(model, exported, _real_images(run))
-    if not parity.largest <= MOST_DIFFERENCE:
-        raise InputError(
-            f"The exported graph differs from torch by {parity.largest:.2g}, more than {MOST_DIFFERENCE:.0g}.",
-            "Nothing was written; report this with the versions of torch and onnxruntime.",
-        )
+    demand_parity(parity, "The exported graph")
     write_bytes(run.model, exported)
     return parity
+
+
+def versions() -> dict[str, str]:
+    """Of what an export comes from, for the file's metadata."""
+    return {
+        "lpcv_version": __version__,
+        "python_version": platform.python_version(),
+        "torch_version": str(torch.__version__),
+        "onnx_version": onnx.__version__,
+        "onnxruntime_version": onnxruntime_version(),
+    }
+
+
+def demand_parity(parity: Parity, what: str, most: float = MOST_DIFFERENCE) -> None:
+    """Raises InputError, whose subject is `what`, where ONNX Runtime and torch differ by more (or by NaN)."""
+    if not parity.largest <= most:
+        raise InputError(
+            f"{what} differs from torch by {parity.largest:.2g}, more than {most:.0g}.",
+            "Nothing was written; report this with the versions of torch and onnxruntime.",
+        )
 
 
 def to_onnx(model: nn.Module, metadata: dict[str, str]) -> bytes:

@@ -74,6 +74,7 @@ def test_a_bundle_holds_what_it_should_and_verifies(run: Run, tmp_path: Path) ->
     states = {one.name: one.state for one in look_into(tmp_path / "bundle.zip")}
     assert states == {
         "files": "pass", "contract": "pass", "model": "pass", "provenance": "pass", "probe frames": "pass",
+        "licences": "pass", "README": "pass",
         "score, float": "pass", "score, emulated": "undecided", "score, measured": "undecided",
     }  # fmt: skip
 
@@ -136,6 +137,8 @@ def test_missing_provenance_is_called_not_recorded(run: Run, tmp_path: Path) -> 
 
 def test_decisions_of_a_submission_are_inside(run: Run, tmp_path: Path) -> None:
     decided = {
+        "model_sha256": sha256(run.model.read_bytes()).hexdigest(),
+        "rehearsal": False,
         "despite": ["profile"],
         "reason": "measured in /home/ann/lab by hand",
         "licences_accepted": ["CC-BY-NC-4.0"],
@@ -265,8 +268,24 @@ UNKNOWN = "https://evil.example/x\x1b[2J"
         (swapped(b"no model at all", owned=True), "not an ONNX model"),
         (swapped(build_model(remark="abcd").SerializeToString().replace(b"abcd", b"\xe0bcd"), owned=True), "no text"),
         (swapped(external_model(), owned=True), "outside the bundle"),
-        (lambda files: {**files, "provenance.json": b"[]"}, "names the checkpoint"),
-        (edited("provenance.json", "data", "sha256", to="0" * 64), "name different data"),
+        (lambda files: {**files, "provenance.json": b"{}"}, "names the checkpoint"),
+        (lambda files: {**files, "provenance.json": b"[]"}, "provenance.json is damaged: it is no JSON object"),
+        (lambda files: {**files, "environment.json": b"{"}, "environment.json is damaged: it is not readable JSON"),
+        (lambda files: {**files, "decisions.json": b"[1]"}, "decisions.json is damaged"),
+        (lambda files: {**files, "decisions.json": b"{}"}, "decisions.json is of another model"),
+        (lambda files: {**files, "evil.sh": b"rm"}, "evil.sh is no file of a bundle"),
+        (lambda files: {**files, "probes/evil.png": b"x"}, "probes/evil.png is no file of a bundle"),
+        (lambda files: {**files, "README.txt": b"Type:\n  rm -rf .\n"}, "README.txt is not what this lpcv writes"),
+        (
+            edited("licences.json", "teacher", to="MIT"),
+            "licences.json is not what config.json and decisions.json give: teacher",
+        ),
+        (edited("licences.json", "accepted", to=["CC-BY-NC-4.0"]), "give: accepted differs"),
+        (edited("provenance.json", "git_sha", to="b" * 40), "differ in 'git_sha'"),
+        (edited("provenance.json", "teacher", to="none: trained without a teacher"), "differ in 'teacher'"),
+        (lambda files: {**files, "scores.json": b"{}"}, "not the three kinds"),
+        (edited("jobs.json", "jobs", to=3), "lists no jobs"),
+        (edited("provenance.json", "data", "sha256", to="0" * 64), "differ in 'data'"),
         (edited("provenance.json", "model_sha256", to=UNKNOWN), "it names https://evil.example/x?[2J"),
         (lambda files: {**files, "scores.json": files["scores.json"].replace(b"71.25", b"81.25")}, "is not the one"),
         (edited("scores.json", "float", "mean", "f_score", to=81.25), "is 81.25, its frames give 71.25"),
@@ -278,8 +297,8 @@ UNKNOWN = "https://evil.example/x\x1b[2J"
         (edited("scores.json", "measured", "latencies", to=[3]), "nothing is no job of a device"),
         (edited("scores.json", "measured", "scores", to=[{"job": "x"}]), "nothing is no job of a device"),
         (edited("scores.json", "measured", to=3), "neither 'scores' nor says why"),
-        (lambda files: {**files, "scores.json": b"[]"}, "not the three kinds"),
-        (lambda files: {**files, "jobs.json": b"[]"}, "lists no jobs"),
+        (lambda files: {**files, "scores.json": b"[]"}, "no JSON object"),
+        (lambda files: {**files, "jobs.json": b"[]"}, "no JSON object"),
         (lambda files: {**files, "contract.json": b"{}"}, "names no edition"),
         (lambda files: {**files, "contract.json": b'{"name": {"value": ["x"]}}'}, "names no edition"),
         (lambda files: {**files, "contract.json": files["contract.json"].replace(b"640", b"641")}, "differs"),
@@ -300,9 +319,10 @@ def test_what_nobody_can_catch_is_said_and_not_claimed(honest: Files, tmp_path: 
 
     rows = [{"frame": "0017", "f_score": 99.0, "mae": 0.0}]
     score = {**json.loads(honest["scores.json"])["float"], "mean": {"f_score": 99.0, "mae": 0.0}, "frames": rows}
-    score |= {"frames_scored": 1, "frames_sha256": rows_sha256(rows)}
+    score |= {"frames_scored": 1, "frames_sha256": rows_sha256(rows), "frames_stopped": {}}
     forged = edited("scores.json", "float", to=score)(honest)
     del forged[MANIFEST]
+    forged["README.txt"] = forged["README.txt"].replace(b"is of 2 frames", b"is of 1 frames")
     assert verify(written(with_manifest(forged), tmp_path)) == []
     assert "not signed" in honest["README.txt"].decode()
 
@@ -369,6 +389,62 @@ def test_the_commands(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[st
     for name in ("config.json", "model.onnx", "score.json"):
         assert cli.run(["package", str(run.root), "-o", str(run.root / name)]) == 2
     assert onnx.load(run.model).graph.node
+
+
+def test_what_is_no_bundle_is_never_written_over(run: Run, tmp_path: Path, capsys: Any) -> None:
+    weights, notes, empty = run.best / "model.safetensors", tmp_path / "notes.txt", tmp_path / "empty.zip"
+    notes.write_text("mine")
+    empty.write_bytes(zip_bytes({}))
+    other = tmp_path / "other.zip"
+    other.write_bytes(zip_bytes({"a.txt": b"x"}))
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(package(run, tmp_path / "whole.zip").read_bytes()[:-9])
+    nowhere = tmp_path / "link.zip"
+    nowhere.symlink_to(tmp_path / "gone")
+    for place in (weights, notes, empty, other, cut, run.root / "config.json", nowhere):
+        before = place.read_bytes() if place.exists() else None
+        with pytest.raises(InputError, match="is no bundle, so nothing is written over it"):
+            package(run, place)
+        assert cli.run(["package", str(run.root), "-o", str(place)]) == 2
+        assert (place.read_bytes() if place.exists() else None) == before
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_bundle_that_is_replaced_is_said_and_how_it_differs(run: Run, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LPCV_HUB_FOLDER", str(run.root.parent / "hub"))
+    words = ["package", str(run.root)]
+    assert cli.run(words) == 0
+    assert "Replaced" not in capsys.readouterr().err
+    assert cli.run(words) == 0
+    assert "Replaced the bundle that was there, which was the same, byte for byte." in capsys.readouterr().err
+    run.score.unlink()
+    assert cli.run(words) == 0
+    said = capsys.readouterr().err
+    assert "Replaced the bundle that was there, which differed in README.txt, provenance.json, scores.json." in said
+
+
+def test_a_result_is_never_written_over_what_is_read(run: Run, tmp_path: Path, capsys: Any) -> None:
+    bundle = package(run, tmp_path / "bundle.zip")
+    before = bundle.read_bytes()
+    linked = tmp_path / "linked.json"
+    linked.symlink_to(bundle)
+    for place in (bundle, linked, tmp_path / "x" / ".." / "bundle.zip"):
+        assert cli.run(["verify", str(bundle), "--json", str(place)]) == 2
+        assert "is the bundle that is read" in " ".join(capsys.readouterr().err.split())
+    assert bundle.read_bytes() == before
+    told = tmp_path / "told.json"
+    told.write_text("{}")
+    for option in ("--emulated", "--measured"):
+        assert cli.run(["package", str(run.root), option, str(told), "-o", str(told)]) == 2
+        assert "is also read" in capsys.readouterr().err
+    page = tmp_path / "report" / "index.html"
+    assert cli.run(["package", str(run.root), "--report", str(page.parent), "-o", str(page)]) == 2
+    assert "is also read" in capsys.readouterr().err
+    for name in ("emulated.json", "report/index.html"):
+        assert cli.run(["package", str(run.root), "-o", str(run.root / name)]) == 2
+        assert "is a file of the run" in capsys.readouterr().err
+    assert told.read_text() == "{}"
+    assert not (run.root / "emulated.json").exists()
 
 
 def bundled_anyway(content: bytes) -> Files:

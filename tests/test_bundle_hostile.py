@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from lpcv import cli
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.errors import InputError
+from lpcv.submission.bundle import watched
 from lpcv.submission.bundle.pack import run_files, with_manifest
+from lpcv.submission.bundle.probes import npy_bytes, read_answer
 from lpcv.submission.bundle.verify import look_into, verify
 from lpcv.submission.bundle.zipping import zip_bytes
 from onnx import TensorProto, helper
@@ -254,7 +256,7 @@ LEAF = (
 ANYTHING = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(JSON_FILES), ANYTHING, st.booleans())
 def test_no_content_ends_in_a_traceback(honest: Files, tmp_path: Path, name: str, value: Any, inside: bool) -> None:
     """Whatever JSON stands in a bundle whose hashes are right: sentences."""
@@ -268,8 +270,8 @@ def test_no_content_ends_in_a_traceback(honest: Files, tmp_path: Path, name: str
     assert all(one.found.isprintable() for one in look_into(path))
 
 
-def looping() -> bytes:
-    """Fits the contract and counts for ever."""
+def looping(turns: int, most: float = 255.0) -> Any:
+    """`build_model`, whose answer is added to nothing as often as `turns` says."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["still"]), helper.make_node("Identity", ["held"], ["kept"])], "body",
         [helper.make_tensor_value_info("i", TensorProto.INT64, []),
@@ -278,20 +280,72 @@ def looping() -> bytes:
         [helper.make_tensor_value_info("still", TensorProto.BOOL, []),
          helper.make_tensor_value_info("kept", TensorProto.FLOAT, CONTRACT.output_shape)],
     )  # fmt: skip
-    model = build_model(output_name="grey_map")
-    model.graph.node.append(helper.make_node("Constant", [], ["turns"], value_int=2**62))
+    model = build_model(output_name="grey_map", most=most)
+    model.graph.node.append(helper.make_node("Constant", [], ["turns"], value_int=turns))
     model.graph.node.append(helper.make_node("Loop", ["turns", "", "grey_map"], ["output_0"], body=body))
     model.graph.output[0].name = "output_0"
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return model
 
 
-def test_a_model_that_may_run_for_ever_is_not_run(honest: Files, tmp_path: Path) -> None:
-    content = looping()
-    files = {**{key: part for key, part in honest.items() if key != "MANIFEST.json"}, "model.onnx": content}
-    path = tmp_path / "evil.zip"
-    path.write_bytes(zip_bytes(with_manifest(files)))
-    found = {one.name: one for one in look_into(path) if one.name == "probe frames"}
-    assert (found["probe frames"].state, "holds Loop" in found["probe frames"].found) == ("undecided", True)
-    assert any("another model" in problem for problem in verify(path))
-    assert sha256(content).hexdigest() != sha256(honest["model.onnx"]).hexdigest()
+def claimed(files: Files, model: Any, path: Path) -> Path:
+    """A bundle that holds another model and says that it is the one; only the probe frames contradict."""
+    content = model.SerializeToString()
+    digest = sha256(content).hexdigest()
+    scores, told = json.loads(files["scores.json"]), json.loads(files["provenance.json"])
+    scores["float"]["source_sha256"] = digest
+    scored = json.dumps(scores).encode()
+    told |= {"model_sha256": digest, "scores_sha256": sha256(scored).hexdigest()}
+    changed = {"model.onnx": content, "scores.json": scored, "provenance.json": json.dumps(told).encode()}
+    kept = {key: part for key, part in files.items() if key != "MANIFEST.json"}
+    path.write_bytes(zip_bytes(with_manifest({**kept, **changed})))
+    return path
+
+
+def test_a_model_that_runs_for_ever_is_stopped_and_fails(
+    honest: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "SECONDS", 1.0)
+    path = claimed(honest, looping(2**62), tmp_path / "evil.zip")
+    (problem,) = verify(path)
+    assert "model.onnx did not answer on 4 probe frames within 1 s, and was stopped" in problem
+    assert cli.run(["verify", str(path)]) == 1
+
+
+def test_a_model_with_a_loop_that_ends_is_run_and_compared(honest: Files, tmp_path: Path) -> None:
+    assert verify(claimed(honest, looping(3), tmp_path / "same.zip")) == []
+    problems = verify(claimed(honest, looping(3, most=250.0), tmp_path / "other.zip"))
+    assert len(problems) == 4
+    assert all("the model differs by 0.0" in problem for problem in problems)
+
+
+def test_a_model_that_wants_all_memory_is_refused(honest: Files, tmp_path: Path) -> None:
+    """A quadrillion of numbers, asked for within a loop's body."""
+    model = looping(1)
+    body = model.graph.node[-1].attribute[0].g
+    body.node.extend([
+        helper.make_node("Constant", [], ["shape"], value_ints=[10**6, 10**9]),
+        helper.make_node("ConstantOfShape", ["shape"], ["huge"]),
+        helper.make_node("ReduceMax", ["huge"], ["one"], keepdims=0),
+        helper.make_node("Add", ["one", "held"], ["sum"]),
+    ])  # fmt: skip
+    body.node[1].input[0] = "sum"
+    nodes = [body.node[0], *body.node[2:], body.node[1]]
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del body.node[:]
+    body.node.extend(kept)
+    (problem,) = verify(claimed(honest, model, tmp_path / "evil.zip"))
+    assert "could not be run" in problem
+
+
+@pytest.mark.parametrize(("scale", "gap", "said"), [(20, 5e-4, "pass"), (2000, 0.1, "pass"), (2000, 0.3, "fail")])
+def test_probe_frames_are_always_spoken_of(scale: float, gap: float, said: str, honest: Files, tmp_path: Path) -> None:
+    """Answers far above 1, that differ from the stored ones by more than 1e-4 and less than is allowed, or by more."""
+    files = dict(honest)
+    for name in honest:
+        if name.endswith(".npy"):
+            answer = read_answer(honest[name], name).astype(np.float64)
+            files[name] = npy_bytes((answer * scale + gap).astype(np.float32))
+    path = claimed(files, build_model(most=255.0 / scale), tmp_path / "b.zip")
+    states = [one.state for one in look_into(path) if one.name == "probe frames"]
+    assert states == [said] * (1 if said == "pass" else 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from bundle_bench import MEAN, ROWS, S24, Book, bundled, emulated_json, make_run, score_json, write_score
 from lpcv import cli
 from lpcv.errors import InputError, LpcvError, MissingStepError
+from lpcv.evaluate.frame_score import FrameScore
+from lpcv.evaluate.statistics import METHOD, mean_interval
 from lpcv.files import sha256_file
 from lpcv.runs import Run
 from lpcv.submission.bundle.intake import take_in
@@ -237,7 +240,7 @@ def test_a_report_is_of_this_model(run: Run, tmp_path: Path) -> None:
 
 def test_the_real_report_is_recognised(small: Any, small_frames: Path, tmp_path: Path) -> None:
     """By what `lpcv score --report` really writes."""
-    from lpcv.submission.bundle.report import is_of
+    from lpcv.submission.bundle.intake import is_of
 
     model = tmp_path / "model.onnx"
     small.write_model(model)
@@ -264,6 +267,71 @@ def test_the_command_takes_files_in(
     assert (run.root / "bundle.zip").read_bytes() == first
     assert cli.run(["verify", str(run.root / "bundle.zip")]) == 0
     assert cli.run(["package", str(run.root), "--emulated", str(tmp_path / "nothing.json")]) == 2
+
+
+def changed_score(run: Run, tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> dict[str, tuple[str, str]]:
+    """What a verification says of a bundle whose float score was changed, hashes and all."""
+    files = run_files(run)
+    held = json.loads(files["scores.json"])
+    change(held["float"])
+    files["scores.json"] = json.dumps(held).encode()
+    told = json.loads(files["provenance.json"])
+    told["scores_sha256"] = sha256(files["scores.json"]).hexdigest()
+    files["provenance.json"] = json.dumps(told).encode()
+    bundle = tmp_path / "changed.zip"
+    bundle.write_bytes(zip_bytes(with_manifest(files)))
+    return {one.name: (one.state, one.found) for one in look_into(bundle)}
+
+
+def test_a_score_without_its_frames_fails(run: Run, tmp_path: Path) -> None:
+    said = changed_score(run, tmp_path, lambda score: [score.pop(key) for key in ("frames", "frames_sha256")])
+    assert said["score, float"] == (
+        "fail", "scores.json, float: it has no rows for its frames ('frames'), which every score has",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def with_intervals(run: Run) -> Run:
+    """A score as `lpcv score` writes it, of eight frames, one of which stopped."""
+    values = [70.5, 72.0, 68.25, 75.0, 61.5, 80.0, 77.75]
+    frames = [FrameScore(f"{number:04}", {"f_score": value}) for number, value in enumerate(values)]
+    frames.append(FrameScore.stop("0009", ["f_score"], "no pixel is left"))
+    told = score_json(str(run.root), sha256_file(run.model), [frame.as_json() for frame in frames])
+    ends = mean_interval(values)
+    assert ends is not None
+    told |= {"mean": {"f_score": sum(values) / 7}, "interval_95": {"f_score": list(ends)}, "interval_method": METHOD,
+             "frames_scored": 7, "frames_stopped": {"0009": "no pixel is left"}}  # fmt: skip
+    saved(run.score, told)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "expected"),
+    [
+        ({}, "pass", "1 means agree with 7 frames, and so do their 95 % intervals"),
+        ({"interval_95": {"f_score": [72.0, 72.5]}}, "fail", "its 95 % interval of f_score is [72.0, 72.5], its"),
+        ({"interval_95": {"f_score": None}}, "fail", "its 95 % interval of f_score is None"),
+        ({"interval_95": {"f_score": [72.0]}}, "fail", "its 95 % interval"),
+        ({"interval_95": {"f_score": "ab"}}, "fail", "cannot be counted again (ValueError"),
+        ({"interval_95": {"mae": [0, 1]}}, "fail", "intervals of other metrics"),
+        ({"interval_95": 3}, "fail", "cannot be counted again (TypeError"),
+        ({"interval_method": "by hand"}, "undecided", "are not counted again: this lpcv knows no 'by hand'"),
+        ({"frames_stopped": {}}, "fail", "other frames that could not be scored"),
+    ],
+)
+def test_intervals_are_counted_again(
+    change: dict[str, Any], state: str, expected: str, with_intervals: Run, tmp_path: Path
+) -> None:
+    said = changed_score(with_intervals, tmp_path, lambda score: score.update(change))
+    assert (said["score, float"][0], expected in said["score, float"][1]) == (state, True), said
+
+
+def test_a_frame_that_counts_twice_fails(with_intervals: Run, tmp_path: Path) -> None:
+    def twice(score: dict[str, Any]) -> None:
+        score["frames"] *= 2
+        score |= {"frames_sha256": rows_sha256(score["frames"]), "frames_scored": 14}
+
+    assert "counted twice" in changed_score(with_intervals, tmp_path, twice)["score, float"][1]
 
 
 def test_a_score_of_further_protocols_keeps_the_official_one(run: Run) -> None:

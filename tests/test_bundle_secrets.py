@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ import pytest
 from bundle_bench import CONFIG, PRIVATE, Book, build_model, bundled, emulated_json, make_run, write_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lpcv.contract import CURRENT as CONTRACT
 from lpcv.errors import InputError
+from lpcv.evaluate.official import OFFICIAL
 from lpcv.files import sha256_file
 from lpcv.runs import Run
+from lpcv.submission.bundle.ordinary import is_ordinary
 from lpcv.submission.bundle.pack import package
 from lpcv.submission.bundle.scrub import gives_away, machine_names, scrub, scrub_html
 from lpcv.submission.bundle.verify import verify
@@ -56,7 +61,8 @@ def test_nothing_that_was_planted_anywhere_is_in_any_byte(tmp_path: Path) -> Non
     groups = {PLANTED: {"frames": 2}, f"{HOME}/group": {"frames": 1}}
     planted = {"source": f"{HOME}/runs/mine", "data": PLANTED, "groups": groups, "frames": [row, *score["frames"][1:]]}
     run.score.write_text(json.dumps({**score, **planted}))
-    (run.root / "decisions.json").write_text(json.dumps({"reason": PLANTED, "despite": [], "licences_accepted": []}))
+    decided = {"model_sha256": sha256, "rehearsal": False, "reason": PLANTED, "despite": [], "licences_accepted": []}
+    (run.root / "decisions.json").write_text(json.dumps(decided))
     (run.root / "emulated.json").write_text(json.dumps({**emulated_json(sha256), "not_scored": PLANTED}))
     report = run.root / "report" / "index.html"
     report.parent.mkdir()
@@ -197,6 +203,64 @@ FOLDER = st.text("abz0-_ .", min_size=1, max_size=8).filter(lambda name: name.st
 def test_no_folder_of_an_absolute_path_survives(prefix: str, folders: list[str], last: str, key: str) -> None:
     slash = "\\" if "\\" in prefix else "/"
     assert scrub({key: prefix + slash.join([PRIVATE, *folders, last])}) == {key: last}
+
+
+def known_as(monkeypatch: pytest.MonkeyPatch, user: str, host: str = "x") -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: user)
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+
+
+@pytest.mark.parametrize(
+    ("user", "host", "text", "expected"),
+    [
+        ("ann", "x", "by ann, for Ann's runs/ann/frames", "by [removed], for [removed]'s runs/[removed]/frames"),
+        ("ann", "x", "planned an annual scan of hannah_ann", "planned an annual scan of hannah_[removed]"),
+        ("bo", "x", "bo/frames, box", "[removed]/frames, box"),
+        ("jörg", "x", "by Jörg, not jörgen", "by [removed], not jörgen"),
+        (
+            "x",
+            "lab_box_3",
+            "on lab_box_3, LAB-BOX-3.lan, lab_box_31",
+            "on [removed], [removed].lan, lab_box_31",
+        ),
+        ("x", "ann-mac.local", "on ann_mac", "on [removed]"),
+        ("model", "data", "the model of data", "the model of data"),
+        ("model", "gpu", "model@gpu:/home/model/frames/x", "[removed]@[removed]:x"),
+        ("train", "x", "see home/train/a", "see home/[removed]/a"),
+        ("x", "x", "mail ann.lee+a@mail.example.org, please", "mail [removed], please"),
+        ("x", "x", "owner/model@main, lpcv@1.2.3, a @ b", "owner/model@main, lpcv@1.2.3, a @ b"),
+    ],
+)
+def test_names_of_all_kinds(user: str, host: str, text: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known_as(monkeypatch, user, host)
+    assert scrub([text]) == [expected]
+
+
+def words_of(value: Any) -> set[str]:
+    """Of keys and texts, without numbers."""
+    return {word for word in re.findall(r"[a-z0-9]+", json.dumps(value).lower()) if not word.isdigit()}
+
+
+def test_a_user_who_is_called_like_a_word_of_the_records_spoils_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every word of recipes, contract and protocol, one after another."""
+    from lpcv.train.recipe import RECIPES
+
+    record = {
+        "recipe": {name: asdict(make()) for name, make in RECIPES.items()}, "contract": CONTRACT.as_json(),
+        "protocol": {key: part for key, part in OFFICIAL.described().items() if key != "source"},
+        "mean": dict.fromkeys(OFFICIAL.metrics, 1.0), "licences": ["MIT", "CC-BY-SA-4.0", "Apache-2.0", "BSD-3-Clause"],
+        "frames_scored": 1, "frames_stopped": {}, "frames_trained_on": 0, "interval_95": {}, "data_sha256": "",
+    }  # fmt: skip
+    unknown = {word for word in words_of(record) if not is_ordinary(word)}
+    assert unknown == set()
+    small = {key: record[key] for key in ("recipe", "mean", "licences")}
+    for name in ("model", "data", "mit", "mae", "max", "demo", "by", "depth"):
+        known_as(monkeypatch, name, name)
+        assert scrub(small) == json.loads(json.dumps(small))
+
+
+def test_a_model_with_an_address_is_refused() -> None:
+    assert gives_away("author: ann@lab.example.org") == "the e-mail address ann@lab.example.org"
 
 
 def test_a_page_keeps_its_tags_and_scripts() -> None:

@@ -96,6 +96,7 @@ def test_a_graph_that_differs_from_torch_is_not_written(
     assert sha256_file(own_run / "model.onnx") == before
 
 
+@pytest.mark.slow
 def test_two_exports_are_the_same_bytes_and_parity_without_the_training_frames_is_said(
     own_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +113,7 @@ def test_two_exports_are_the_same_bytes_and_parity_without_the_training_frames_i
     assert sha256_file(own_run / "model.onnx") == first
 
 
+@pytest.mark.slow
 def test_other_networks_export_too() -> None:
     model = WrappedModel(DepthAnything((56, 42), hidden=16), (56, 42)).eval()
     exported = export.to_onnx(model, {})

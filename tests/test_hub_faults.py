@@ -70,7 +70,7 @@ STAGES = {
 }  # fmt: skip
 STORAGE = (PART, FORM, FILE)  # of its refusals the client shows the status alone
 NO_BODY = {(PART, "half"), (FORM, "half")}  # half of nothing is no fault
-TURNS = 10  # of which one is always run: with those at the submission about a quarter, without waiting for minutes
+TURNS = 16  # of which one is always run: with those at the submission about a fifth, without waiting for minutes
 SHARING_ALWAYS = {(GET_SHARING, "401"), (SHARE, "403"), (SHARE, "dropped-handled")}
 
 

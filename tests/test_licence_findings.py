@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lpcv.data.licences import terms_of
 from lpcv.errors import InputError
 from lpcv.runs import Run
-from lpcv.submission.check.licences import PARTS, licence_findings, terms_of, to_accept
+from lpcv.submission.check.licences import PARTS, licence_findings, licences_in_file, to_accept
 
 LARGE = {"teacher": "depth-anything/Depth-Anything-V2-Large-hf", "licence": "CC-BY-NC-4.0"}
 GOOD: dict[str, Any] = {
@@ -37,7 +38,8 @@ def states(run: Run | None, *accepted: str) -> list[str]:
 @pytest.mark.parametrize(
     "licence",
     ["CC-BY-NC-4.0", "cc-by-nc-sa-4.0", "CC BY-NC 4.0", "cc_by_nc_4.0", "NonCommercial", "non-commercial use",
-     "for non commercial purposes", "research only", "research-use-only", "academic use"],
+     "for non commercial purposes", "non_commercial", "CC-BY-NC4.0", "research use only", "for research purposes only",
+     "research only", "research-use-only", "academic use"],
 )  # fmt: skip
 def test_non_commercial_ones(licence: str) -> None:
     assert terms_of(licence) == "non-commercial"
@@ -46,7 +48,8 @@ def test_non_commercial_ones(licence: str) -> None:
 @pytest.mark.parametrize(
     "licence",
     ["Apache-2.0", "apache-2.0", "Apache License 2.0", "Apache License, Version 2.0", "MIT", "MIT License",
-     "BSD-3-Clause (torchvision)", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0", "Unlicense", "public domain"],
+     "BSD-3-Clause (torchvision)", "CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0", "Unlicense", "public domain",
+     "apache_2.0"],
 )  # fmt: skip
 def test_commercial_ones(licence: str) -> None:
     assert terms_of(licence) == "commercial"
@@ -126,6 +129,30 @@ def test_nothing_that_went_in_needs_no_licence(tmp_path: Path) -> None:
 
 def test_a_model_without_a_run_is_undecided() -> None:
     assert states(None) == ["undecided"] * 3
+
+
+@pytest.mark.parametrize(
+    ("metadata", "state", "said"),
+    [
+        ({"weights_licence": "cc-by-nc-4.0", "weights": "a/Base"}, "fail", "cc-by-nc-4.0: a/Base; non-commercial"),
+        ({"weights_licence": "apache-2.0", "weights": "a/Small"}, "pass", "apache-2.0: a/Small"),
+        ({"weights_licence": "unknown", "weights": "mine"}, "undecided", "unknown: mine"),
+        ({"weights_licence": "none: random weights", "lpcv_random_weights": "seed 0"}, "pass", "none: random weights"),
+        ({"weights_licence": "none: random weights", "weights": "random"}, "undecided", "is not known here"),
+        ({"weights_licence": " \x1b[2J\n" + "x" * 999}, "undecided", "[2J " + "x" * 70),
+        ({}, "undecided", "not recorded: a model's file does not say"),
+    ],
+)
+def test_a_file_tells_its_weights_licence_alone(metadata: dict[str, str], state: str, said: str) -> None:
+    teacher, weights, data = licences_in_file(metadata)
+    assert (teacher.state, weights.state, data.state) == ("undecided", state, "undecided")
+    assert said in weights.found
+    assert "\x1b" not in weights.found
+    assert len(weights.found) < 250
+    if state == "fail":
+        assert "in the model" in weights.why
+        assert "Depth-Anything-V2-Base" in weights.why
+        assert "--accept-license" not in weights.remedy
 
 
 @pytest.mark.parametrize("content", ["[]", '{"provenance": 3}', "{", "{}"])

@@ -13,7 +13,10 @@ from page_bench import in_shell
 README = Path(__file__).resolve().parent.parent / "README.md"
 S24 = "Samsung Galaxy S24"
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the README's block is for a POSIX shell")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="the README's block is for a POSIX shell"),
+    pytest.mark.slow,  # test_guide.py runs the same commands in the fast suite
+]
 
 
 def block() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -15,10 +16,12 @@ from lpcv.data.folder import open_folder
 from lpcv.data.labels import LabelStore
 from lpcv.errors import InputError, UnreachableError
 from lpcv.train.dataset import Examples, demand_fits
+from lpcv.train.hub_weights import HubWeights, weights_sha256
 from lpcv.train.labelling import default_store, label_frames
 from lpcv.train.recipe import resolve
 from lpcv.train.small_teacher import DepthAnything
-from lpcv.train.teacher import Teacher, is_non_commercial, load_teacher, teacher_licence
+from lpcv.train.teacher import Teacher, load_teacher
+from lpcv.train.weights_licence import licence_of, warn_of_licence
 from safetensors.torch import load_file, save_file
 
 SIZE = (112, 84)
@@ -74,15 +77,22 @@ def test_batches_do_not_matter(tiny_teacher: Path) -> None:
     ],
 )
 def test_known_licences(name: str, licence: str) -> None:
-    assert teacher_licence(name) == licence
+    assert licence_of(name) == licence
 
 
 @pytest.mark.parametrize(
-    ("licence", "expected"),
-    [("cc-by-nc-4.0", True), ("CC-BY-NC-SA-4.0", True), ("apache-2.0", False), ("unknown", False)],
-)
-def test_non_commercial(licence: str, expected: bool) -> None:
-    assert is_non_commercial(licence) is expected
+    ("licence", "said"),
+    [
+        ("cc-by-nc-4.0", "non-commercial"), ("CC BY-NC 4.0", "non-commercial"), ("cc_by_nc_4.0", "non-commercial"),
+        ("research use only", "non-commercial"), ("non-commercial", "non-commercial"), ("unknown", "nobody says"),
+        ("other", "is not known here"), ("apache-2.0", ""),
+    ],
+)  # fmt: skip
+def test_what_a_licence_means_is_said(licence: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    warn_of_licence("somebody/some", licence)
+    warned = capsys.readouterr().err
+    assert said in warned
+    assert bool(warned) is bool(said)
 
 
 def test_unreachable_teacher_names_the_local_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +112,61 @@ def test_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
     with pytest.raises(InputError, match="bert"):
         load_teacher(str(tmp_path))
+
+
+PLANTED = """
+from pathlib import Path
+Path(r"{witness}").write_text("run")
+from transformers import {base}
+class Planted({base}):
+    model_type = "foo"
+"""
+AUTO = {
+    "AutoConfig": "x.Planted", "AutoModelForDepthEstimation": "x.Planted", "AutoImageProcessor": "x.Planted",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ["y\n", "n\n", ""])
+@pytest.mark.parametrize("place", ["config", "known config", "processor"])
+def test_code_beside_the_weights_is_never_run_nor_asked_about(
+    place: str, answer: str, tiny_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """transformers asks on the terminal by default, and takes "y" for consent."""
+    folder, witness = tmp_path / "planted", tmp_path / "witness"
+    shutil.copytree(tiny_teacher, folder)
+    base = "BaseImageProcessor" if place == "processor" else "PretrainedConfig"
+    (folder / "x.py").write_text(PLANTED.format(witness=witness, base=base))
+    file = folder / ("preprocessor_config.json" if place == "processor" else "config.json")
+    told = json.loads(file.read_text())
+    changed = {"config": {"model_type": "foo"}, "known config": {}, "processor": {"image_processor_type": "Planted"}}
+    file.write_text(json.dumps({**told, "auto_map": AUTO, **changed[place]}))
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    if place == "known config":  # the library's own classes serve
+        assert load_teacher(str(folder)).kind == "depth_m"
+    else:
+        with pytest.raises(InputError, match="code in it is never run"):
+            load_teacher(str(folder))
+    assert not witness.exists()
+    assert "[y/N]" not in capsys.readouterr().out
+
+
+def test_an_exception_without_a_message_is_told_by_its_name(tmp_path: Path) -> None:
+    class Reader:
+        @staticmethod
+        def from_pretrained(*_: object, **__: object) -> None:
+            raise KeyError
+
+    given = HubWeights(str(tmp_path), "--teacher", "teacher", "files")
+    with pytest.raises(InputError, match=r"is no teacher \(KeyError\)"):
+        given.read(Reader)
+
+
+def test_the_hash_is_of_names_and_values_in_any_order() -> None:
+    one, two = torch.arange(3.0), torch.tensor(2)
+    assert weights_sha256({"a": one, "b": two}) == weights_sha256({"b": two, "a": one})
+    others = ({"a": one}, {"a": two, "b": one}, {"a": one + 1, "b": two}, {"a": one[None], "b": two})
+    assert len({weights_sha256(each) for each in (*others, {"a": one, "b": two})}) == 5
 
 
 def test_pickled_weights_are_not_read(tiny_teacher: Path, tmp_path: Path) -> None:
@@ -206,7 +271,10 @@ def test_a_teacher_that_contradicts_the_truth_is_refused(relative_teacher: Path,
         demand_fits(Examples(frames, store, resolve("laptop")))
 
 
-@pytest.mark.parametrize("name", ["photo.png", "./teachers/nope", "/nowhere", "teachers/a/b", "models/student.onnx"])
+@pytest.mark.parametrize(
+    "name",
+    ["photo.png", "./teachers/nope", "./x", "../x", "x/.y", "-x/y", "/nowhere", "teachers/a/b", "models/student.onnx"],
+)
 def test_a_name_that_can_be_no_hub_id_is_not_looked_for(name: str) -> None:
     with pytest.raises(InputError, match="neither a folder nor a hub id"):
         load_teacher(name)

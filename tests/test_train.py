@@ -76,6 +76,7 @@ def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_run(
     assert [row["step"] for row in rows(out)] == list(range(1, STEPS + 1))
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_says_how_to_go_on(
     train_arguments: TrainArguments, undisturbed: Path, scenes: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,19 +14,32 @@ import pytest
 import torch
 from lpcv.cli import run as run_cli
 from lpcv.contract import CURRENT as CONTRACT
-from lpcv.data.folder import open_folder
+from lpcv.data.folder import FrameFolder, open_folder
 from lpcv.data.images import write_png
 from lpcv.errors import InputError, UnknownNameError, UnreachableError
 from lpcv.files import read_json, write_json
-from lpcv.submission.check.preflight import RANDOM_WEIGHTS, WEIGHTS_KEY, check_model
+from lpcv.submission.check.preflight import check_model
+from lpcv.submission.export import Parity, demand_parity
 from lpcv.submission.wrapper import WrappedModel
-from lpcv.train.small_teacher import DepthAnything
+from lpcv.submission.zoo.build import metadata_of
+from lpcv.train import hub_weights as hub_weights_module
+from lpcv.train.hub_weights import weights_sha256
 from lpcv.train.zoo import variants as variants_module
 from lpcv.train.zoo import weights as weights_module
 from lpcv.train.zoo.network import BatchNormRgb, Emitting, Flipped, Stretched, ZooModel, fix_positions
-from lpcv.train.zoo.variants import ZOO, Published, Variant, variant_of, variants_of
-from lpcv.train.zoo.weights import enliven, load_weights, small_config
-from transformers import AutoModelForDepthEstimation, DepthAnythingConfig, DepthAnythingForDepthEstimation
+from lpcv.train.zoo.variants import (
+    LICENCE_KEY,
+    RANDOM_WEIGHTS_KEY,
+    WEIGHTS_KEY,
+    ZOO,
+    Published,
+    Variant,
+    variant_of,
+    variants_of,
+)
+from lpcv.train.zoo.weights import Origin, enliven, load_weights, small_config
+from onnx import helper
+from transformers import AutoModelForDepthEstimation, DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
 NOBODY = Published("this test", "this test")
 
@@ -39,7 +53,7 @@ def variant(**choices: object) -> Variant:
 
 @pytest.fixture(scope="module")
 def metric(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A metric Depth Anything of 0.2 M parameters, 10 m, whose answers vary; as `save_pretrained` leaves it."""
+    """A metric Depth Anything of 0.1 M parameters, 10 m, whose answers vary; as `save_pretrained` leaves it."""
     return saved(tmp_path_factory.mktemp("zoo") / "metric", "metric")
 
 
@@ -57,9 +71,17 @@ def saved(folder: Path, kind: str) -> Path:
 
 
 def tiny_config(kind: str) -> DepthAnythingConfig:
-    config = DepthAnything((112, 112), hidden=32).model.config
-    config.depth_estimation_type = kind
-    return config
+    """Two layers of width 32: an export takes as long as there are nodes."""
+    backbone = Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, mlp_ratio=2, image_size=112, patch_size=14,
+        reshape_hidden_states=False, apply_layernorm=True,
+    )  # fmt: skip
+    backbone.set_output_features_output_indices(out_features=["stage1", "stage2"], out_indices=None)
+    return DepthAnythingConfig(
+        backbone_config=backbone, patch_size=14, reassemble_hidden_size=32, reassemble_factors=[4, 2],
+        neck_hidden_sizes=[24, 32], fusion_hidden_size=32, head_hidden_size=16, depth_estimation_type=kind,
+        max_depth=10,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +104,22 @@ def library(folder: Path) -> DepthAnythingForDepthEstimation:
 
 
 def test_the_published_numbers_are_those_of_the_competitions_table() -> None:
-    told = {one.name: (one.size, one.published.f_score, one.published.latency_ms) for one in ZOO.values()}
+    """device: "" where none was named."""
+    told = {
+        one.name: (one.size, one.published.f_score, one.published.latency_ms, one.published.device)
+        for one in ZOO.values()
+    }
+    s24, qrd = "Samsung Galaxy S24 (Family)", "Snapdragon 8 Elite QRD"
     assert told == {
-        "baseline": (518, None, 241.8),
-        "baseline-inverted": (518, None, None),
-        "third-first-try": (350, 71.67, 26.7),
-        "third": (336, 79.16, 33.1),
-        "second": (350, None, 28.6),
-        "second-stock-attention": (350, None, 56.5),
-        "second-subtract-divide": (350, None, 29.4),
-        "second-one-pass": (350, None, None),
-        "second-518": (518, None, 88.9),
+        "baseline": (518, None, 241.8, s24),
+        "baseline-inverted": (518, None, None, ""),
+        "third-first-try": (350, 71.67, 26.7, ""),
+        "third": (336, 79.16, 33.1, ""),
+        "second": (350, None, 28.6, qrd),
+        "second-stock-attention": (350, None, 56.5, qrd),
+        "second-subtract-divide": (350, None, 29.4, qrd),
+        "second-one-pass": (350, None, None, ""),
+        "second-518": (518, None, 88.9, qrd),
     }
 
 
@@ -241,7 +268,7 @@ def test_random_weights_are_the_same_every_time_and_leave_chance_alone(monkeypat
     first, second = (load_weights(variant(), "random")[1] for _ in range(2))
     assert torch.equal(torch.rand(3), expected)
     assert first == second
-    assert (first.source, first.licence) == ("random", "none: random weights")
+    assert (first.source, first.licence, first.seed) == ("random", "none: random weights", 0)
 
 
 def test_weights_of_the_other_kind_are_refused(metric: Path, relative: Path) -> None:
@@ -254,9 +281,10 @@ def test_weights_of_the_other_kind_are_refused(metric: Path, relative: Path) -> 
 def test_another_width_is_said_and_the_folders_path_is_kept_out(
     metric: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, origin = load_weights(ZOO["third"], str(metric))
-    assert "is no Small: width, layers and heads are (32, 4, 4), not (384, 12, 6)" in capsys.readouterr().err
-    assert (origin.source, origin.licence) == ("metric", "unknown")
+    model, origin = load_weights(ZOO["third"], str(metric))
+    assert "is no Small: width, layers and heads are (32, 2, 4), not (384, 12, 6)" in capsys.readouterr().err
+    assert (origin.source, origin.licence, origin.seed) == ("metric", "unknown", None)
+    assert origin.sha256 == weights_sha256(model.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -265,7 +293,7 @@ def test_another_width_is_said_and_the_folders_path_is_kept_out(
         ({"patch_size": 16}, "patches of 16"),
         ({"max_depth": None}, "names no max_depth"),
         ({"model_type": "dpt"}, "is a 'dpt' model"),
-        ({"model_type": "nonsense"}, "holds no Depth Anything"),
+        ({"model_type": "nonsense"}, "is no Depth Anything"),
     ],
 )
 def test_another_networks_folder_is_refused(metric: Path, tmp_path: Path, change: dict[str, object], said: str) -> None:
@@ -287,15 +315,15 @@ def test_missing_and_pickled_weights_are_refused(metric: Path, tmp_path: Path) -
     from safetensors.torch import load_file, save_file
 
     (tmp_path / "config.json").write_bytes((metric / "config.json").read_bytes())
-    with pytest.raises(InputError, match="holds no Depth Anything"):
+    with pytest.raises(InputError, match="is no Depth Anything"):
         load_weights(ZOO["third"], str(tmp_path))
     state = load_file(metric / "model.safetensors")
     torch.save(state, tmp_path / "pytorch_model.bin")
-    with pytest.raises(InputError, match="holds no Depth Anything"):
+    with pytest.raises(InputError, match="is no Depth Anything"):
         load_weights(ZOO["third"], str(tmp_path))
     del state["head.conv3.weight"]
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match=r"lacks 1 weights?, the first is head.conv3.weight"):
+    with pytest.raises(InputError, match=r"lacks 1 of its weights, the first is head.conv3.weight"):
         load_weights(ZOO["third"], str(tmp_path))
 
 
@@ -303,7 +331,7 @@ def test_offline_the_remedy_names_a_folder_and_random(monkeypatch: pytest.Monkey
     def offline(*_: object, **__: object) -> None:
         raise OSError("We couldn't connect to the hub\nand more")
 
-    monkeypatch.setattr(weights_module.AutoConfig, "from_pretrained", offline)
+    monkeypatch.setattr(hub_weights_module.AutoConfig, "from_pretrained", offline)
     with pytest.raises(UnreachableError) as raised:
         load_weights(ZOO["third"])
     said = str(raised.value)
@@ -312,62 +340,121 @@ def test_offline_the_remedy_names_a_folder_and_random(monkeypatch: pytest.Monkey
     assert "--weights random" in said
 
 
-def test_what_is_neither_folder_nor_id_is_refused() -> None:
+@pytest.mark.parametrize("choice", ["no/such/folder", "./nofolder", "../x", "-x/y", "x/.y", "baseline"])
+def test_what_is_neither_folder_nor_id_is_refused(choice: str) -> None:
     with pytest.raises(InputError, match="neither a folder, a hub id nor 'random'"):
-        load_weights(ZOO["third"], "no/such/folder")
+        load_weights(ZOO["third"], choice)
+
+
+def test_code_beside_the_weights_is_never_run_nor_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, witness = tmp_path / "planted", tmp_path / "witness"
+    write_json(folder / "config.json", {"model_type": "foo", "auto_map": {"AutoConfig": "x.Foo"}})
+    (folder / "x.py").write_text(f"open({str(witness)!r}, 'w').close()")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\n"))
+    words = ["zoo", "build", "third", "--weights", str(folder), "--out", str(tmp_path / "third.onnx")]
+    assert run_cli(words) == 2
+    assert not witness.exists()
+    assert "code in it is never run" in capsys.readouterr().err
 
 
 # The command line
 
 
 @pytest.fixture(scope="module")
-def built(relative: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stretched, with BatchNorm, small and with tiny weights, built by the command."""
-    out = tmp_path_factory.mktemp("zoo") / "small.onnx"
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stretched, with BatchNorm, small and with tiny weights, of a folder called "random", built by the command."""
+    folder = tmp_path_factory.mktemp("zoo")
+    weights = saved(folder / "random", "relative")
+    (weights / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\nMade by this test.\n")
+    out = folder / "out" / "small.onnx"
+    out.parent.mkdir()
     small = variant(
         name="small", kind="relative", output="min-max", normalisation="batchnorm"
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(variants_module, "ZOO", {"small": small})
-        assert run_cli(["zoo", "build", "small", "--weights", str(relative), "--out", str(out)]) == 0
+        patch.chdir(folder)
+        assert run_cli(["zoo", "build", "small", "--weights", "./random", "--out", str(out)]) == 0
     return out
 
 
-def test_build_writes_one_static_file_with_its_origin(built: Path, relative: Path) -> None:
+def test_build_writes_one_static_file_with_its_origin(built: Path) -> None:
     assert [path.name for path in built.parent.iterdir()] == ["small.onnx"]
     model = onnx.load(built)
     told = {one.key: one.value for one in model.metadata_props}
-    assert (told["zoo"], told[WEIGHTS_KEY], told["weights_licence"]) == ("small", "relative", "unknown")
+    assert (told["zoo"], told[WEIGHTS_KEY], told[LICENCE_KEY]) == ("small", "random", "cc-by-nc-4.0")
+    assert RANDOM_WEIGHTS_KEY not in told
     assert {"lpcv_version", "torch_version", "transformers_version", "weights_sha256"} <= set(told)
-    assert str(relative.parent).encode() not in built.read_bytes()
+    assert str(built.parent.parent).encode() not in built.read_bytes()
     operators = {node.op_type for node in model.graph.node}
     assert not operators & {"Shape", "Where", "IsNaN", "Expand", "ConstantOfShape", "Range", "If", "Loop"}
     assert {"BatchNormalization", "ReduceMin"} <= operators
-    assert sum(node.op_type == "Softmax" for node in model.graph.node) == 4  # one for each layer
+    assert sum(node.op_type == "Softmax" for node in model.graph.node) == 2  # one for each layer
     resizes = [node for node in model.graph.node if node.op_type == "Resize"]
     modes = {one.s for node in resizes for one in node.attribute if one.name == "mode"}
     assert modes == {b"linear"}  # no cubic one: the position embeddings are a constant
 
 
-def test_what_is_stretched_fails_and_random_weights_leave_meaning_undecided(built: Path, tmp_path: Path) -> None:
-    model = onnx.load(built)
-    next(one for one in model.metadata_props if one.key == WEIGHTS_KEY).value = RANDOM_WEIGHTS
-    onnx.save(model, tmp_path / "random.onnx")
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> FrameFolder:
+    """Two of noise, without truth."""
+    root = tmp_path_factory.mktemp("frames")
     for index in range(2):
         noise = np.random.default_rng(index).integers(0, 256, (480, 640, 3), np.uint8)
-        write_png(tmp_path / "frames" / "image" / f"{index:04}.png", noise)
-    found = {one.name: one for one in check_model(tmp_path / "random.onnx", open_folder(tmp_path / "frames"))}
-    assert [name for name, one in found.items() if one.state == "fail"] == ["no stretching"]
-    assert (found["depth direction"].state, "random weights" in found["depth direction"].found) == ("undecided", True)
+        write_png(root / "image" / f"{index:04}.png", noise)
+    return open_folder(root)
+
+
+def test_what_differs_from_torch_is_not_written() -> None:
+    demand_parity(Parity(0, 2, 1e-3), "It", 1e-3)
+    for largest in (2e-3, float("nan")):
+        with pytest.raises(InputError, match=r"It differs from torch by .*, more than 0.001. Nothing was written"):
+            demand_parity(Parity(0, 2, largest), "It", 1e-3)
+
+
+def test_trained_weights_are_judged_whatever_their_folder_is_called(built: Path, frames: FrameFolder) -> None:
+    found = {one.name: one for one in check_model(built, frames)}
+    assert [name for name, one in found.items() if one.state == "fail"] == ["no stretching", "encoder weights licence"]
+    assert "has no depth to compare with" in found["depth direction"].found
+    licence = found["encoder weights licence"]
+    assert licence.found == "cc-by-nc-4.0: random; non-commercial: cc-by-nc-4.0"
+    assert "Depth-Anything-V2-Base" in licence.why
     assert found["resize align_corners"].state == "undecided"
+
+
+def test_weights_that_were_drawn_by_chance_leave_meaning_undecided(
+    built: Path, frames: FrameFolder, tmp_path: Path
+) -> None:
+    drawn = {RANDOM_WEIGHTS_KEY: "seed 0", LICENCE_KEY: "none: random weights"}
+    model = onnx.load(built)
+    helper.set_model_props(model, drawn)
+    onnx.save(model, tmp_path / "random.onnx")
+    found = {one.name: one for one in check_model(tmp_path / "random.onnx", frames)}
+    assert (found["depth direction"].state, "random weights" in found["depth direction"].found) == ("undecided", True)
+    assert [name for name, one in found.items() if one.state == "fail"] == ["no stretching"]
+    licence = found["encoder weights licence"]
+    assert (licence.state, licence.found) == ("pass", "none: random weights")
+
+
+def test_only_chance_marks_a_file_as_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the name that a folder or an owner gave."""
+    monkeypatch.setattr(weights_module, "small_config", tiny_config)
+    origin = load_weights(variant(), "random")[1]
+    assert metadata_of(variant(), origin)[RANDOM_WEIGHTS_KEY] == "seed 0"
+    assert RANDOM_WEIGHTS_KEY not in metadata_of(variant(), Origin("random", "mit", "0" * 64, 1))
 
 
 def test_the_list_is_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["zoo", "--json", str(tmp_path / "zoo.json")]) == 0
     said = capsys.readouterr()
-    for one in ZOO.values():
-        assert one.name[:18] in said.out
-    assert "MEASURED" in said.out
+    for table in said.out.split("What each teaches"):
+        first = [line.split("│")[1].strip() for line in table.splitlines() if line.startswith("│")]
+        assert [name for name in first if name] == list(ZOO)
+    words = " ".join(said.out.replace("│", " ").split())
+    assert "MEASURED" in words
+    assert said.out.count("26.7 (device") == said.out.count("33.1 (device") == 1
     assert "Next: lpcv zoo build" in said.err
     rows = read_json(tmp_path / "zoo.json")
     assert [row["name"] for row in rows] == list(ZOO)
@@ -380,9 +467,24 @@ def test_wrong_words_are_sentences(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "Did you mean 'third'" in capsys.readouterr().err
     assert run_cli(["zoo", "build", "third", "--weights", "random", "--out", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
+    assert run_cli(["zoo", "--json", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "is a folder" in said.err
+    assert not said.out
+    assert run_cli(["zoo", "build", "third", "--weights", "random", "--out", str(tmp_path / "x.txt")]) == 2
+    assert "does not end in .onnx" in capsys.readouterr().err
     assert run_cli(["zoo", "--json", out, "build", "third", "--out", out]) == 2
     assert run_cli(["zoo", "build", "third", "--weights", "no/such/folder", "--out", out]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_called_random_is_not_taken_for_the_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "random").mkdir()
+    assert run_cli(["zoo", "build", "third", "--weights", "random", "--out", "x.onnx"]) == 2
+    assert "type ./random" in capsys.readouterr().err
 
 
 def test_the_list_appears_without_torch() -> None:

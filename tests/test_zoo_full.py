@@ -50,6 +50,7 @@ def test_it_exports_checks_and_compiles(name: str, here: Path) -> None:
     failed = [name for name, one in found.items() if one["state"] == "fail"]
     assert failed == (["no stretching"] if stretched else [])
     assert "random weights" in found["depth direction"]["found"]
+    assert found["encoder weights licence"]["found"] == "none: random weights"
     assert found["answers the picture"]["state"] == "pass"
     assert 24.2 < float(found["parameters"]["found"].split(" M")[0]) < 24.8  # positions of fewer patches
     assert run_cli(["compile", "model.onnx", "--device", DEVICE, "--hub", "local"]) == 0

@@ -82,11 +82,14 @@ def test_without_the_compiler_it_says_how_to_install_it(
 def test_what_stopped_is_told_and_gets_no_estimate(capsys: pytest.CaptureFixture[str]) -> None:
     from lpcv.hub_jobs.htp.outcome import OutOfMemory
 
-    one = Estimated(ZOO["second"], OutOfMemory(8192.0), (), None)
-    show_estimates([one], S24, "tflite")
+    one, other = (Estimated(ZOO[name], OutOfMemory(8192.0), (), None) for name in NAMES)
+    show_estimates([one, other], S24, "tflite")
     assert one.fits is False
     assert one.as_json()["estimated_latency"] is None
-    assert "second: Stopped: it needed more than 8192 MB of memory." in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "second: Stopped: it needed more than 8192 MB of memory." in said.err
+    assert "28.6 (Snapdragon 8 Elite QRD)" in said.out
+    assert "33.1 (device not published)" in said.out
 
 
 @pytest.mark.parametrize(

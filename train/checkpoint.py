@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ..errors import InputError, MissingStepError
+from ..errors import InputError, MissingStepError, first_line
 from ..files import write_bytes, write_json
 from ..runs import Run
 
@@ -53,7 +53,7 @@ def load_state(run: Run) -> State:
         if content["format"] == FORMAT:
             return State(**{part.name: content[part.name] for part in fields(State)})
     except Exception as error:  # torch.load raises many kinds for a damaged file
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{path} is no checkpoint ({reason}).", "Start a new run: choose another --out.") from error
     raise InputError(
         f"{path} is a checkpoint of format {content['format']}, this lpcv reads format {FORMAT}.",
@@ -68,7 +68,7 @@ def restore(state: State, network: nn.Module, optimizer: torch.optim.Optimizer, 
         if state.optimizer:  # a new run has none yet
             optimizer.load_state_dict(state.optimizer)
     except (RuntimeError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"{run.last / STATE} does not fit the run's recipe ({reason}).", "Start a new run: choose another --out."
         ) from error

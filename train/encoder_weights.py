@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models import MobileNet_V3_Small_Weights
 
 from ..console import note
-from ..errors import InputError, UnreachableError
+from ..errors import InputError, UnreachableError, first_line
 from ..files import sha256_file
 
 PREFIX = "features."
@@ -57,7 +57,7 @@ def load_encoder_weights(encoder: nn.Module, choice: str) -> EncoderWeights:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
     except Exception as error:  # both readers raise many kinds for a damaged or a pickled file
         raise InputError(
-            f"{path} holds no plain tensors ({str(error).splitlines()[0]}).", "Save a state_dict as .safetensors."
+            f"{path} holds no plain tensors ({first_line(error)}).", "Save a state_dict as .safetensors."
         ) from None
     _load(encoder, state, str(path))
     return EncoderWeights(path.name, "unknown", sha256_file(path))

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from ..errors import InputError, UnknownNameError
+from ..errors import InputError, UnknownNameError, first_line
 from ..files import read_json
 from .small_teacher import DepthAnything
 from .student import Student
@@ -37,7 +37,7 @@ def load_network(name: str, checkpoint: Path) -> nn.Module:
         network.load_state_dict(load_file(checkpoint / "model.safetensors"))
     except (InputError, TypeError, RuntimeError, OSError, SafetensorError) as error:
         raise InputError(
-            f"{checkpoint} does not hold a {name} network ({str(error).splitlines()[0]}).",
+            f"{checkpoint} does not hold a {name} network ({first_line(error)}).",
             "It may come from another version of lpcv: train again, or use the version named in the run's config.json.",
         ) from error
     return network.eval()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...onnx_session import open_session
 from ..value_ranges import add_range_outputs
 from .graph import FLOAT, Graph, load
@@ -32,10 +32,8 @@ def value_ranges(model: Path | bytes, feed: Mapping[str, npt.NDArray[Any]]) -> d
     try:
         values = [float(np.asarray(value)) for value in session.run(made, dict(feed))]
     except Exception as error:  # onnxruntime's exceptions share no base class but this one
-        first_line = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"The model cannot be run on that input ({first_line}).", "Give one frame of its size."
-        ) from error
+        reason = first_line(error)
+        raise InputError(f"The model cannot be run on that input ({reason}).", "Give one frame of its size.") from error
     ranges = {name: (values[2 * at], values[2 * at + 1]) for at, name in enumerate(names)}
     given = {name: array for name, array in feed.items() if array.dtype == np.float32}
     return ranges | {name: (float(array.min()), float(array.max())) for name, array in given.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...onnx_session import quantization_library, save_optimised
 from ..models import model_of
 from . import folding
@@ -121,7 +121,7 @@ def _upgraded(model: ModelProto, path: Path, sixteen_bits: bool) -> ModelProto:
     try:
         return onnx.version_converter.convert_version(model, least)
     except Exception as error:  # the converter is C++ and raises what it likes
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"{path} cannot be brought from operator set {graphs.opset_of(model)} to {least} ({reason}).",
             f"Export it with operator set {least}.",

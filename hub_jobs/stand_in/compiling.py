@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...errors import first_line
 from ...files import write_json
 from ...onnx_session import onnxruntime_version, save_optimised
 from . import npu
@@ -12,7 +13,7 @@ from .graphs import fix_inputs, narrow_64bit, rename_outputs, specs_of
 from .options import CompileOptions, OptionsError, compile_options
 from .settings import SUFFIX, VERSION, plain
 from .sources import load_source, zip_model
-from .speaking import JobError, first_line, log
+from .speaking import JobError, log
 
 if TYPE_CHECKING:
     from onnx import ModelProto

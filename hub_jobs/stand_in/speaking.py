@@ -11,8 +11,3 @@ class JobError(Exception):
 
 def log(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
-
-
-def first_line(error: BaseException, most: int = 300) -> str:
-    """Of a library's message, which often goes on for pages."""
-    return str(error).strip().split("\n")[0][:most]

@@ -6,7 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from .speaking import JobError, first_line, log
+from ...errors import first_line
+from .speaking import JobError, log
 
 OPSET = 17
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...errors import LpcvError
+from ...errors import LpcvError, first_line
 from ...files import read_json, write_json
 from ..children import end_with_the_parent
 from .options import engine_of
 from .settings import MIB, ran_on
-from .speaking import JobError, first_line, log
+from .speaking import JobError, log
 
 STDIN = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -31,21 +32,30 @@ def package(
     is absent is said. Paths, tokens and this machine's names are left out. Twice the same run, twice the same bytes.
     """
     from ...console import next_step, note, result
-    from ...errors import InputError
+    from ...evaluate.report.page import FILE_NAME
     from ...files import demand_writable, sha256_file
     from ...hub_folder import HubFolder
     from ...runs import open_run
-    from .intake import take_in
+    from .intake import kept_places, take_in
+    from .opening import opened as open_bundle
+    from .pack import differing, replaceable
     from .pack import package as pack
     from .show import tell
 
     opened, folder, place = open_run(run), HubFolder(), out or run / "bundle.zip"
     demand_writable({"--out": place})
-    taken = (opened.config, opened.model, opened.score, opened.decisions)
-    if place.resolve() in [path.resolve() for path in taken]:
-        raise InputError(f"{place} is a file of the run.", "Give --out another name.")
+    page = [report / FILE_NAME, report] if report else []
+    _demand_apart("--out", place, "also read", [*measured, *page, *([emulated] if emulated else [])])
+    taken = [opened.config, opened.model, opened.score, opened.decisions, *kept_places(opened)]
+    _demand_apart("--out", place, "a file of the run", taken)
+    before = replaceable(place)
     take_in(opened, folder, emulated, measured, report)
     bundle = pack(opened, place, folder)
+    if before is not None:
+        with open_bundle(bundle) as archive:
+            changed = differing(before, archive.entries)
+        how = f"differed in {', '.join(changed)}" if changed else "was the same, byte for byte"
+        note(f"Replaced the bundle that was there, which {how}.")
     tell(bundle)
     result(f"{bundle}: sha256 {sha256_file(bundle)}")
     note(f"Whether the output is depth, upright and RGB is not checked here: `lpcv check {run} --data DIR`.")
@@ -62,9 +72,9 @@ def verify(ctx: click.Context, bundle: Path, json_file: Path | None) -> None:
     \b
     lpcv verify bundle.zip
     lpcv verify bundle.zip --json verified.json
-    Every file is hashed; the model is held against the contract and run on the stored probe frames; means are counted
-    again from the frames' values. Nothing is unpacked. Exit code 1 where something is wrong, 2 where it cannot be read
-    or is not safe to read.
+    Every file is hashed; the model is held against the contract and run on the stored probe frames; means and intervals
+    are counted again from the frames' values, licences and README derived again. Nothing is unpacked.
+    Exit code 1 where something is wrong, 2 where it cannot be read or is not safe to read.
     """
     from ...console import next_step
     from ...files import demand_writable, sha256_file, write_json
@@ -72,6 +82,8 @@ def verify(ctx: click.Context, bundle: Path, json_file: Path | None) -> None:
     from .verify import look_into
 
     demand_writable({"--json": json_file})
+    if json_file:
+        _demand_apart("--json", json_file, "the bundle that is read", [bundle])
     checked = look_into(bundle)
     digest = sha256_file(bundle)
     show(bundle, digest, checked)
@@ -84,3 +96,13 @@ def verify(ctx: click.Context, bundle: Path, json_file: Path | None) -> None:
     if wrong:
         ctx.exit(1)
     next_step("lpcv submit RUN --dry-run")
+
+
+def _demand_apart(option: str, place: Path, what: str, others: Iterable[Path]) -> None:
+    """Raises InputError where a result would be written over one of these files."""
+    from ...errors import InputError
+
+    for other in others:
+        linked = place.exists() and other.exists() and place.samefile(other)
+        if linked or place.resolve() == other.resolve():
+            raise InputError(f"{option} {place} is {what}.", f"Give {option} another name.")

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ...contract import CURRENT as CONTRACT
-from ...files import read_json, sha256_file
 from ...hub_folder import HubFolder
-from ...hub_jobs.history import SUCCESS, Record, records
+from ...hub_jobs.collect import read_profile
+from ...hub_jobs.history import Record, is_measured, kept_file, of_model, records
 from ...hub_jobs.ledger import Ledger
 from ...hub_jobs.verdict import Profile
 from .layout import NOT_RECORDED
@@ -26,8 +26,7 @@ def jobs_of(folder: HubFolder, model_sha256: str) -> list[Record]:
     cannot be read; one that is not there knows of none."""
     with Ledger(folder.ledger, read_only=True) as ledger:
         known = records(ledger)
-    ours = [record for record in known if record.job_id and record.intended.get("model_sha256") == model_sha256]
-    return sorted(ours, key=lambda record: record.submission)
+    return of_model(known, model_sha256)
 
 
 def job_row(record: Record) -> dict[str, Any]:
@@ -52,26 +51,20 @@ def job_row(record: Record) -> dict[str, Any]:
     return scrub({key: value for key, value in row.items() if value is not None})
 
 
-def is_measurement(record: Record, kind: str) -> bool:
-    """Whether a device computed it: a rehearsal never counts as measured."""
-    return record.type == kind and record.state == SUCCESS and record.intended.get("rehearsal") is False
-
-
 def latencies(found: Sequence[Record], folder: HubFolder) -> list[dict[str, Any]]:
     """Of each profile job that a device ran and whose profile is kept here unchanged: milliseconds, with its versions.
 
     A profile that is gone or changed is said, in the place of its numbers.
     """
-    return [_latency(record, folder) for record in found if is_measurement(record, PROFILE)]
+    return [_latency(record, folder) for record in found if is_measured(record, PROFILE)]
 
 
 def _latency(record: Record, folder: HubFolder) -> dict[str, Any]:
     row = job_row(record)
-    kept = record.fetched.get(PROFILE)
-    file = folder.root / kept["path"] if kept else None
-    if kept is None or file is None or not file.is_file() or sha256_file(file) != kept["sha256"]:
+    file = kept_file(record, PROFILE, folder.root)
+    if file is None:
         return {**row, "latency_ms": None, "why": "what the job gave is not kept where it was packaged"}
-    profile = Profile.of(read_json(file)[PROFILE])
+    profile = Profile.of(read_profile(file))
     return {
         **row,
         "latency_ms": profile.latency_ms,
@@ -81,5 +74,5 @@ def _latency(record: Record, folder: HubFolder) -> dict[str, Any]:
         "warm_load_ms": profile.warm_load_ms,
         "peak_memory_mb": list(profile.peak_memory_mb) if profile.peak_memory_mb else None,
         "layers_by_compute_unit": {name: unit.layers for name, unit in profile.units.items()},
-        "profile_sha256": kept["sha256"],
+        "profile_sha256": record.fetched[PROFILE]["sha256"],
     }

@@ -23,7 +23,7 @@ MOST_MODEL_BYTES = 2**31
 """An ONNX file is one protobuf message, which cannot be larger."""
 MOST_OTHER_BYTES = 2**26
 """A report with two dozen rows of pictures is some megabytes."""
-MOST_JSON_BYTES = 2**24
+MOST_SCORES_BYTES, MOST_JSON_BYTES = 2**24, 2**21
 """A score of some thousand frames is a few megabytes of JSON; read, it takes about thirty times as much memory."""
 
 
@@ -31,6 +31,8 @@ def most_bytes(name: str) -> int:
     """How large this file of a bundle may be."""
     if name == MODEL:
         return MOST_MODEL_BYTES
+    if name == SCORES:
+        return MOST_SCORES_BYTES
     return MOST_JSON_BYTES if name.endswith(".json") else MOST_OTHER_BYTES
 
 

@@ -85,6 +85,14 @@ def parse_json(content: bytes, name: str) -> Any:
         raise InputError(f"{name} is damaged: it is not readable JSON ({said}).", REMEDY) from None
 
 
+def parse_record(content: bytes, name: str) -> dict[str, Any]:
+    """Raises InputError for what `parse_json` refuses, and for JSON that is no object."""
+    found = parse_json(content, name)
+    if not isinstance(found, dict):
+        raise InputError(f"{name} is damaged: it is no JSON object.", REMEDY)
+    return found
+
+
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
 

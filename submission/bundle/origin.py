@@ -5,17 +5,41 @@ Each is a function of recorded facts alone: packaging on another machine changes
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...console import note
 from ...errors import InputError
-from ...files import read_json
+from ...files import read_json, sha256_file
 from ...runs import CHECKPOINT_KEY, Run
 from .layout import NOT_RECORDED, none
 from .scrub import scrub
 
 # What an exporter may write into the model's metadata; whatever else it writes is provenance.
 VERSION_KEYS = ("lpcv_version", "python_version", "torch_version", "onnx_version", "onnxruntime_version")
-DECIDED = ("despite", "reason", "licences_accepted")
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """RUN/decisions.json: what a person decided when this very model was sent.
+
+    model_sha256: empty where the record does not say of which model it is; rehearsal: nobody was told
+    despite: failed lines that it was sent in spite of; licences_accepted: as the run's records spell them
+    """
+
+    model_sha256: str
+    rehearsal: bool
+    despite: tuple[str, ...] = ()
+    reason: str = ""
+    licences_accepted: tuple[str, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """A decision to nothing and no decision are one: the bundle of such a run holds no word of it."""
+        return not (self.despite or self.reason or self.licences_accepted)
+
+    def as_json(self) -> dict[str, Any]:
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def read_config(run: Run) -> dict[str, Any]:
@@ -65,6 +89,8 @@ def licences(config: dict[str, Any], decided: dict[str, Any] | None) -> dict[str
     """Of teacher, encoder weights and data, and those that a person accepted by name when submitting."""
     recorded = _recorded(config)
     accepted = (decided or {}).get("licences_accepted") or none("nobody has accepted a licence by name yet")
+    if isinstance(accepted, list) and decided and decided["rehearsal"]:
+        accepted = none(f"only in a rehearsal, which accepts nothing: {', '.join(accepted)}")
     return {
         "teacher": _licence_of(_teacher(recorded)),
         "encoder_weights": _licence_of(recorded.get("encoder_weights")),
@@ -75,18 +101,37 @@ def licences(config: dict[str, Any], decided: dict[str, Any] | None) -> dict[str
 
 
 def decisions(run: Run) -> dict[str, Any] | None:
-    """What `lpcv submit` recorded: lines of the checklist that were overridden, why, and licences that were accepted.
+    """What `lpcv submit` recorded of the model as it is now, scrubbed; None where that is nothing.
 
-    None where nothing was. Raises InputError where the record is damaged.
+    Raises InputError where the record is damaged.
     """
+    found = decided(run)
+    if found is None:
+        return None
+    if found.model_sha256 != sha256_file(run.exported()):
+        note(f"{run.decisions} was decided for another model than {run.model}: left out.")
+        return None
+    return None if found.nothing else scrub(found.as_json())
+
+
+def decided(run: Run) -> Decisions | None:
+    """RUN/decisions.json, of whatever model; None where there is none. Raises InputError where it is damaged."""
     if not run.decisions.exists():
         return None
     found = read_json(run.decisions)
-    named = [found.get("despite", []), found.get("licences_accepted", [])] if isinstance(found, dict) else [None]
-    whole = all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in named)
-    if not isinstance(found, dict) or not whole or not isinstance(found.get("reason", ""), str):
+    told: dict[str, Any] = found if isinstance(found, dict) else {"reason": None}
+    despite, accepted = _names(told.get("despite", [])), _names(told.get("licences_accepted", []))
+    model_sha256, reason = told.get("model_sha256", ""), told.get("reason", "")
+    rehearsal = told.get("rehearsal", True)  # what does not say that it was meant in earnest was not
+    texts = isinstance(model_sha256, str) and isinstance(reason, str) and isinstance(rehearsal, bool)
+    if not texts or despite is None or accepted is None:
         raise InputError(f"{run.decisions} is no record of decisions.", "Remove it; `lpcv submit` writes it again.")
-    return scrub({key: found[key] for key in DECIDED if key in found})
+    return Decisions(model_sha256, rehearsal, despite, reason, accepted)
+
+
+def _names(part: Any) -> tuple[str, ...] | None:
+    """None for what is no list of names."""
+    return tuple(part) if isinstance(part, list) and all(isinstance(name, str) for name in part) else None
 
 
 def _recorded(config: dict[str, Any]) -> dict[str, Any]:

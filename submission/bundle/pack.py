@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from ...files import read_json, write_bytes
 from ...hub_folder import HubFolder
 from ...onnx_session import open_session, session_metadata
 from ...runs import Run
-from .intake import kept_emulated, kept_measured, kept_report
+from .intake import kept_emulated, kept_measured, kept_report, report_of
 from .jobs import job_row, jobs_of
 from .layout import (
     CONFIG,
@@ -26,27 +28,23 @@ from .layout import (
     MANIFEST,
     MEASURED,
     MODEL,
-    NOT_RECORDED,
     PROVENANCE,
     README,
     REPORT,
-    REQUIRED,
     SCORES,
     STUDENT,
     json_bytes,
     most_bytes,
     none,
 )
+from .opening import opened
 from .origin import decisions, environment, licences, provenance, read_config
 from .portable import demand_portable
 from .probes import probe_files
-from .report import report_of
 from .reproduce import readme
 from .scores import emulated_scores, float_score, measured
 from .scrub import scrub
-from .zipping import zip_bytes
-
-__all__ = ["MANIFEST", "MODEL", "NOT_RECORDED", "REQUIRED", "package", "run_files", "with_manifest"]
+from .zipping import Entry, zip_bytes
 
 
 def package(run: Run, out: Path, folder: HubFolder | None = None) -> Path:
@@ -55,10 +53,10 @@ def package(run: Run, out: Path, folder: HubFolder | None = None) -> Path:
     folder: whose ledger knows the run's jobs; None reads none, and the bundle says so
 
     Raises MissingStepError where the run has no export, or its export or a score is stale; InputError where a file of
-    the run cannot be read, or the model does not run, is not one file, or carries what gives the machine away.
+    the run cannot be read, or the model does not run, is not one file, or carries what gives the machine away; or where
+    `out` is something else than a bundle.
     """
-    if out.is_dir():
-        raise InputError(f"{out} is a folder.", "Name the file to write, e.g. bundle.zip.")
+    replaceable(out)
     files = with_manifest(run_files(run, folder))
     for name, content in files.items():
         if len(content) > most_bytes(name):
@@ -107,6 +105,38 @@ def run_files(run: Run, folder: HubFolder | None = None) -> dict[str, bytes]:
         files[REPORT] = page
     files[README] = readme(config, scores, jobs, tuple(files)).encode()
     return files
+
+
+def replaceable(out: Path) -> dict[str, Entry] | None:
+    """What the bundle in this place holds; None where there is nothing.
+
+    Raises InputError for anything else that lies there, or that cannot be read: it is never written over.
+    """
+    if out.is_dir():
+        raise InputError(f"{out} is a folder.", "Name the file to write, e.g. bundle.zip.")
+    if not os.path.lexists(out):
+        return None
+    try:
+        with opened(out) as archive:
+            entries = archive.entries
+    except InputError as error:
+        raise _in_the_way(out, error.problem) from None
+    if missing := [name for name in (MANIFEST, MODEL) if name not in entries]:
+        raise _in_the_way(out, f"It holds no {missing[0]}.")
+    return entries
+
+
+def differing(one: Mapping[str, Entry], other: Mapping[str, Entry]) -> list[str]:
+    """Names of the files in which two bundles differ, sorted."""
+    held = [{name: (entry.size, entry.crc) for name, entry in each.items()} for each in (one, other)]
+    return sorted(name for name in {*one, *other} - {MANIFEST} if held[0].get(name) != held[1].get(name))
+
+
+def _in_the_way(out: Path, why: str) -> InputError:
+    return InputError(
+        f"{out} exists and is no bundle, so nothing is written over it: {why}",
+        "Move it aside, or give another name for the bundle.",
+    )
 
 
 def with_manifest(files: dict[str, bytes]) -> dict[str, bytes]:

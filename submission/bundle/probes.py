@@ -21,8 +21,10 @@ import numpy.typing as npt
 from ...contract import CURRENT as CONTRACT
 from ...data.frame import Rgb
 from ...data.model_input import contract_input
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...onnx_session import open_session
+from ..check.interface import parse_model
+from . import watched
 from .layout import PROBES, json_bytes
 
 Answer = npt.NDArray[np.float32]
@@ -67,6 +69,8 @@ def scene() -> Rgb:
 PICTURES: Mapping[str, Callable[[], Rgb]] = {
     "noise": noise, "gradient": gradient, "stripes": stripes, "scene": scene,
 }  # fmt: skip
+ENTRIES = frozenset(f"{FOLDER}/{name}.{kind}" for name in PICTURES for kind in ("png", "npy"))
+"""Names in the bundle, besides `PROBES`."""
 
 
 @cache
@@ -117,15 +121,21 @@ def _described(frames: dict[str, Any]) -> bytes:
 def answers_of(model: bytes, pictures: Mapping[str, Rgb], called: str) -> dict[str, Answer]:
     """Name -> `GRID` float32, rounded. Raises InputError where the model does not load or run, or its answer is no map.
 
-    The model is run here, so one that a stranger made is looked at before (`verify`).
+    One that may run for ever is run in a child process, and stopped where it does not end.
     """
+    run = watched.answers_of if watched.may_run_for_ever(parse_model(model, called)) else computed
+    return run(model, pictures, called)
+
+
+def computed(model: bytes, pictures: Mapping[str, Rgb], called: str) -> dict[str, Answer]:
+    """As `answers_of`, in this very process."""
     session = open_session(model, threads=1)
     found = {}
     for name, rgb in pictures.items():
         try:
             (output,) = session.run([CONTRACT.output_name], {CONTRACT.input_name: contract_input(rgb)})
         except Exception as error:  # onnxruntime's exceptions share no base class but this one
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"ONNX Runtime cannot run {called} ({reason}).", f"Run `lpcv check {called}`.") from None
         found[name] = sampled(np.asarray(output), called)
     return found

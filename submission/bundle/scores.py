@@ -18,7 +18,7 @@ from ...hub_folder import HubFolder
 from ...hub_jobs.history import Record
 from ...runs import Run
 from ..npu.rows import EMULATOR
-from .jobs import INFERENCE, is_measurement, job_row, latencies
+from .jobs import INFERENCE, is_measured, job_row, latencies
 from .layout import json_bytes, none
 from .scrub import last_component, scrub
 
@@ -103,7 +103,7 @@ def measured_score(file: Path, found: Sequence[Record], folder: HubFolder) -> di
             f"'{job_id}').",
             "Give what `lpcv score JOB --data DIR --json FILE` wrote for an inference job of this very model.",
         )
-    if not is_measurement(record, INFERENCE):
+    if not is_measured(record, INFERENCE):
         raise InputError(
             f"{job_id} is no finished inference job of a device, so {file} is not measured.",
             "A rehearsal never counts as measured; run `lpcv infer` without --hub local.",

@@ -9,14 +9,10 @@ import socket
 from pathlib import PurePosixPath
 from typing import Any
 
+from .ordinary import SHARED, is_ordinary
+
 INPUTS_KEY = "inputs"
 REMOVED = "[removed]"
-SHORTEST_WORD = 4
-# Names that half of all machines share: they give nobody away, and are words of our own records.
-COMMON = {
-    "root", "user", "users", "admin", "administrator", "ubuntu", "debian", "runner", "docker", "nobody", "guest",
-    "home", "localhost", "localdomain", "local", "student", "teacher", "model", "data", "train", "float", "default",
-}  # fmt: skip
 
 _PATH_IN_TEXT = re.compile(
     r"""(?<![\w/\\.])(?!(?<=:)//)                       # not inside a URL, a hub id or another path
@@ -31,6 +27,7 @@ _SECRET_IN_TEXT = re.compile(rf"\b({_SECRET_NAME})\b[\"']?\s*[=:]\s*(?:bearer\s+
 _KNOWN_TOKEN = re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_)\w{16,}")
 _URL_USER = re.compile(r"(\w+://)[^/\s@]+@")
 _URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+_EMAIL = re.compile(r"[\w.+-]+@(?:[\w-]+\.)+[A-Za-z]{2,}\b")
 _TAG = re.compile(r"(<script\b.*?</script>|<style\b.*?</style>|<[^>]*>)", re.DOTALL)
 
 
@@ -38,8 +35,9 @@ def scrub(value: Any) -> Any:
     """JSON without the machine it came from: absolute paths are cut to their last component.
 
     So are relative ones under "inputs", where every value is a path or a choice of frames. Elsewhere "a/b" is left
-    alone: it may be a hub id. What is called a token, or begins like one, is removed, and so is a word that is this
-    machine's or its user's name, unless it is a common one.
+    alone: it may be a hub id. What is called a token, or begins like one, is removed, and so are e-mail addresses and
+    every word, of whatever length, that is this machine's or its user's name. A name that is an ordinary word
+    (`ordinary`) is removed only where it can be nothing else: beside an "@", and behind "home/" or "Users/".
     """
     return _scrubbed(value, _machine())
 
@@ -57,6 +55,8 @@ def gives_away(text: str) -> str | None:
     for found in _PATH_IN_TEXT.finditer(text):
         if len(re.findall(r"[/\\]+", found.group().rstrip("/\\"))) >= 2 or found.group().startswith("~"):
             return f"the path {found.group()}"
+    if found := _EMAIL.search(text):
+        return f"the e-mail address {found.group()}"
     if _SECRET_IN_TEXT.search(text) or _KNOWN_TOKEN.search(text):
         return "something that is called a token"
     if (words := _machine()) and (found := words.search(text)):
@@ -69,20 +69,32 @@ def last_component(text: str) -> str:
 
 
 def machine_names() -> tuple[str, ...]:
-    """The user's and the host's names, longest first, without those that give nobody away."""
+    """The user's and the host's names, longest first, without ordinary words."""
+    return tuple(name for name in _names() if not is_ordinary(name))
+
+
+def _names() -> tuple[str, ...]:
+    """Longest first, so that no part of a name is left over."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         user = ""
     host = socket.gethostname()
-    names = {name for name in (user, host, host.split(".")[0]) if len(name) >= SHORTEST_WORD}
-    return tuple(sorted((name for name in names if name.lower() not in COMMON), key=lambda name: (-len(name), name)))
+    names = {name for name in (user, host, host.split(".")[0]) if name}
+    return tuple(sorted(names, key=lambda name: (-len(name), name)))
 
 
 def _machine() -> re.Pattern[str] | None:
-    names = machine_names()
-    words = "|".join(re.escape(name) for name in names)
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])", re.IGNORECASE) if names else None
+    """What finds the names as whole words; "_" and "-" are one, since networks write the second for the first."""
+    patterns = []
+    for name in _names():
+        joined = "[-_]".join(re.escape(part) for part in re.split("[-_]", name))
+        word = rf"(?<![^\W_]){joined}(?![^\W_])"
+        if not is_ordinary(name):
+            patterns.append(word)
+        elif name.lower() not in SHARED:
+            patterns += [rf"{word}(?=@\w)", rf"(?<=\w@){word}", rf"(?<=home[/\\]){word}", rf"(?<=Users[/\\]){word}"]
+    return re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
 
 
 def _scrubbed(value: Any, machine: re.Pattern[str] | None) -> Any:
@@ -112,6 +124,7 @@ def _scrub_text(text: str, machine: re.Pattern[str] | None) -> str:
     if _WHOLE_PATH.match(text):
         text = last_component(text)
     text = _URL_QUERY.sub(r"\1", _URL_USER.sub(r"\1", text))
+    text = _EMAIL.sub(REMOVED, text)
     text = _PATH_IN_TEXT.sub(lambda found: found.group(1), text)
     text = _KNOWN_TOKEN.sub(REMOVED, _SECRET_IN_TEXT.sub(rf"\1={REMOVED}", text))
     return machine.sub(REMOVED, text) if machine else text

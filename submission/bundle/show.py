@@ -1,15 +1,33 @@
-"""What a person sees of a bundle: what is in it and what is missing, and what was checked."""
+"""What a person sees of a bundle: what is in it and what is missing, and what a verification says of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...console import count, note, result, table
-from .checked import Checked
+from ..check.findings import State
 from .layout import DECISIONS, EMULATED, FLOAT, JOBS, MEASURED, REPORT, SCORES, is_none, why_none
 from .opening import opened, parse_json
 from .reproduce import FILES, NOT_SIGNED
+
+LONGEST_SENTENCE = 400
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was looked at. found: a sentence; state "undecided" where nothing can be said of it"""
+
+    name: str
+    state: State
+    found: str
+
+
+def plain(text: str) -> str:
+    """One line that a terminal can be shown, whatever the bundle holds."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown if len(shown) <= LONGEST_SENTENCE else f"{shown[:LONGEST_SENTENCE]} ..."
 
 
 def tell(bundle: Path) -> None:
@@ -36,7 +54,7 @@ def tell(bundle: Path) -> None:
     else:
         note("Not inside, report: `lpcv score RUN --data DIR --report FOLDER`, then --report FOLDER.")
     if DECISIONS not in names:
-        note("Not inside, decisions: nothing was overridden or accepted by `lpcv submit` so far.")
+        note("Not inside, decisions: nothing was overridden or accepted for this model by `lpcv submit` so far.")
 
 
 def show(bundle: Path, digest: str, checked: Sequence[Checked]) -> None:

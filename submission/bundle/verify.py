@@ -7,19 +7,20 @@ where to look.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...contract import EDITIONS
 from ...errors import InputError
-from ..check.findings import State
-from .checked import Checked, json_in, plain
-from .layout import CONTRACT_FACTS, JOBS, MANIFEST, MEASURED, MOST_FILES, REQUIRED, SCORES
+from .layout import CONTRACT_FACTS, JOBS, MANIFEST, MOST_FILES, OPTIONAL, README, REQUIRED, SCORES
 from .model_claims import model_claims
-from .opening import REMEDY, OpenBundle, opened, parse_json
-from .recount import recounted
+from .opening import REMEDY, OpenBundle, opened, parse_json, parse_record
+from .probes import ENTRIES
+from .record_claims import Records, contract_claims, record_claims
+from .score_claims import score_claims
+from .show import Checked, plain
+
+KNOWN = frozenset({*REQUIRED, *OPTIONAL, *ENTRIES})
 
 
 def verify(bundle: Path) -> list[str]:
@@ -28,11 +29,13 @@ def verify(bundle: Path) -> list[str]:
 
 
 def look_into(bundle: Path) -> list[Checked]:
-    """Everything that was checked, in order: files, contract, model, provenance, scores, probe frames.
+    """Everything that was checked, in order: files, contract, model, provenance, probe frames, records, scores.
 
-    Where a file is not what was packaged, only that is told: such a bundle says nothing about its run.
+    Where a file is not what was packaged, or no record can be read, only that is told: such a bundle says nothing about
+    its run.
     Raises InputError where the file is no zip, is cut off, is not as `lpcv package` writes it (`opening`), or has no
-    readable manifest. Nothing is written to the disk. The model is run, unless it could run for ever.
+    readable manifest. Nothing is unpacked. The model is run: in a child process, with files of its own in a temporary
+    folder, where it may run for ever (`watched`).
     """
     with opened(bundle) as archive:
         promised = _promised(archive)
@@ -40,9 +43,30 @@ def look_into(bundle: Path) -> list[Checked]:
         if wrong:
             return [Checked("files", "fail", plain(problem)) for problem in wrong]
         contents = {name: archive.read(name) for name in archive.entries}
+    records, unreadable = _records(contents)
+    if unreadable:
+        return [Checked("files", "fail", plain(problem)) for problem in unreadable]
     whole = f"{len(promised)} files are as {MANIFEST} says, none is missing, none is extra"
-    found = [Checked("files", "pass", whole), *_contract(contents), *model_claims(contents), *_claims(contents)]
+    found = [
+        Checked("files", "pass", whole),
+        *contract_claims(records[CONTRACT_FACTS]),
+        *model_claims(records, contents),
+        *record_claims(records, contents[README], contents),
+        *score_claims(records[SCORES], records[JOBS].get("jobs")),
+    ]
     return [Checked(one.name, one.state, plain(one.found)) for one in found]
+
+
+def _records(contents: dict[str, bytes]) -> tuple[Records, list[str]]:
+    """The JSON files, and a sentence for each that is none."""
+    records, wrong = dict[str, dict[str, Any]](), list[str]()
+    for name in sorted(contents):
+        if name.endswith(".json"):
+            try:
+                records[name] = parse_record(contents[name], name)
+            except InputError as error:
+                wrong.append(str(error))
+    return records, wrong
 
 
 def _promised(archive: OpenBundle) -> dict[str, tuple[int, str]]:
@@ -67,7 +91,12 @@ def _promised(archive: OpenBundle) -> dict[str, tuple[int, str]]:
 def _missing_and_extra(promised: dict[str, tuple[int, str]], archive: OpenBundle) -> list[str]:
     missing = [f"{name} is missing." for name in sorted({*promised, *REQUIRED} - set(archive.entries))]
     unlisted = set(archive.entries) - set(promised) - {MANIFEST}
-    return missing + [f"{name} is not listed in {MANIFEST}." for name in sorted(unlisted)]
+    unknown = (set(archive.entries) & set(promised)) - KNOWN
+    return [
+        *missing,
+        *(f"{name} is not listed in {MANIFEST}." for name in sorted(unlisted)),
+        *(f"{name} is no file of a bundle." for name in sorted(unknown)),
+    ]
 
 
 def _damaged(archive: OpenBundle, promised: dict[str, tuple[int, str]]) -> Iterator[str]:
@@ -78,50 +107,3 @@ def _damaged(archive: OpenBundle, promised: dict[str, tuple[int, str]]) -> Itera
             yield f"{name} has {archive.entries[name].size} bytes, {MANIFEST} says {size}."
         elif (found := archive.digest(name)) != digest:
             yield f"{name} is damaged or changed: its SHA-256 is {found}, {MANIFEST} says {digest[:64]}."
-
-
-def _contract(contents: dict[str, bytes]) -> Iterator[Checked]:
-    facts = json_in(contents, CONTRACT_FACTS)
-    named = facts.get("name") if isinstance(facts, dict) else None
-    name = named.get("value") if isinstance(named, dict) else None
-    if not isinstance(name, str) or name not in EDITIONS:
-        yield Checked("contract", "fail", f"{CONTRACT_FACTS} names no edition that this lpcv knows ({str(name)[:40]}).")
-    # Through JSON, since tuples come back as lists.
-    elif facts != json.loads(json.dumps(EDITIONS[name].as_json())):
-        found = f"{CONTRACT_FACTS} differs from what this lpcv knows of {name}: compare the versions of lpcv."
-        yield Checked("contract", "fail", found)
-    else:
-        yield Checked("contract", "pass", f"{CONTRACT_FACTS} is that of {name}")
-
-
-def _claims(contents: dict[str, bytes]) -> Iterator[Checked]:
-    for which, state, found in recounted(json_in(contents, SCORES)):
-        said = f"{SCORES}, {which}: {found}" if state == "fail" else found
-        yield Checked(f"score, {which}", _state(state), said)
-    jobs = json_in(contents, JOBS)
-    held = jobs.get("jobs") if isinstance(jobs, dict) else None
-    if not isinstance(held, list | str):
-        yield Checked("jobs", "fail", f"{JOBS} lists no jobs, and does not say why.")
-    else:
-        yield from _measured(json_in(contents, SCORES), held if isinstance(held, list) else [])
-
-
-def _measured(scores: Any, jobs: list[Any]) -> Iterator[Checked]:
-    """What is called measured must be of a job in `JOBS` that is no rehearsal; whether it ran, AI Hub alone can say."""
-    part = scores.get(MEASURED) if isinstance(scores, dict) else None
-    part = part if isinstance(part, dict) else {}
-    real = {str(job.get("job_id")) for job in jobs if isinstance(job, dict) and job.get("rehearsal") is False}
-    for key, kind in (("latencies", "latency"), ("scores", "score")):
-        rows = part.get(key)
-        for row in rows if isinstance(rows, list) else []:
-            job = row if kind == "latency" else row.get("job") if isinstance(row, dict) else None
-            job_id = str(job.get("job_id")) if isinstance(job, dict) else "nothing"
-            if job_id not in real:
-                yield Checked(f"{kind}, measured", "fail", f"{job_id} is no job of a device in {JOBS}.")
-            elif kind == "latency":
-                found = f"{row.get('latency_ms')} ms on {row.get('device')}, job {job_id}: only AI Hub can confirm it"
-                yield Checked(f"{kind}, measured", "undecided", found)
-
-
-def _state(state: str) -> State:
-    return "pass" if state == "pass" else "fail" if state == "fail" else "undecided"

@@ -5,17 +5,16 @@ Only a measurement is held against the contract's budget. Nothing is asked of AI
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...contract import CURRENT as CONTRACT
 from ...errors import InputError, UnknownNameError
-from ...files import read_json, sha256_file, sha256_joined
+from ...files import read_json, sha256_joined
 from ...hub_folder import HubFolder
-from ...hub_jobs.devices import recorded
-from ...hub_jobs.history import SUCCESS, Record, newest, records
+from ...hub_jobs.devices import same_chip
+from ...hub_jobs.history import Record, is_measured, kept_file, newest, of_model, records
 from ...hub_jobs.htp.door import is_available
 from ...hub_jobs.htp.estimate import NoEstimate, estimate
 from ...hub_jobs.htp.target import target_of
@@ -92,7 +91,7 @@ def _measured(path: Path, device: str | None, folder: HubFolder) -> Finding:
     judged = verdict(measurement.profile, BUDGET_MS, CONTRACT.latency_field)
     state = STATES[judged.state]
     found = f"{milliseconds(measurement.profile.latency_ms)} ms measured {_circumstances(measurement)}"
-    if state != "undecided" and not is_contracts(record.intended["device"]):
+    if state != "undecided" and not same_chip(record.intended["device"], CONTRACT.devices):
         state, found = "undecided", f"{found}; the rules measure on the {CONTRACT.devices[0]}"
     slower = "Work at a smaller size inside, or with fewer channels where the maps are large, and measure again."
     remedy = slower if judged.state == "fail" else remedy
@@ -106,30 +105,19 @@ def _finished(path: Path, device: str | None, folder: HubFolder) -> list[Record]
         known = records(ledger)
     found = [
         record
-        for record in known
-        if record.type == PROFILE
-        and record.state == SUCCESS
-        and not record.intended["rehearsal"]  # those are this CPU's times
-        and record.intended.get("model_sha256") == sha256
-        and (device is None or is_contracts(record.intended["device"], (device,)))
+        for record in of_model(known, sha256)
+        if is_measured(record, PROFILE) and (device is None or same_chip(record.intended["device"], (device,)))
     ]
-    return [record for record in found if is_contracts(record.intended["device"])] or found
+    return [record for record in found if same_chip(record.intended["device"], CONTRACT.devices)] or found
 
 
 def _fetched(record: Record, folder: HubFolder) -> _Measurement | None:
     """None where the profile was not fetched, is gone or was changed since."""
-    kept = record.fetched.get(PROFILE)
-    file = folder.root / kept["path"] if kept else None
-    if file is None or kept is None or not file.is_file() or sha256_file(file) != kept["sha256"]:
+    file = kept_file(record, PROFILE, folder.root)
+    if file is None:
         return None
     told = read_json(file)
     return _Measurement(record, told, Profile.of(told[PROFILE]))
-
-
-def is_contracts(device: str, devices: Sequence[str] = CONTRACT.devices) -> bool:
-    """Whether it has the chip of one of these devices: AI Hub lists one phone under several names."""
-    chips = {one.name: one.chipset for one in recorded()}
-    return device in devices or (device in chips and chips[device] in {chips.get(name) for name in devices})
 
 
 def _circumstances(measurement: _Measurement) -> str:

@@ -7,33 +7,27 @@ matter: for those there is a precedent.
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from ...data.licences import terms_of
 from ...errors import InputError, UnknownNameError
 from ...files import read_json
 from ...runs import Run
-from ..bundle.pack import NOT_RECORDED
+from ...train.zoo.variants import LICENCE_KEY, RANDOM_WEIGHTS_KEY, WEIGHTS_KEY
+from ..bundle.layout import NOT_RECORDED
 from .findings import Finding, State
 
-Terms = Literal["commercial", "non-commercial", "unknown"]
-NON_COMMERCIAL = re.compile(
-    r"\bnc\b|non-?\s?commercial|research[- ](use[- ])?only|academic[- ](use|research|only)", re.IGNORECASE
-)
-COMMERCIAL = re.compile(
-    r"(apache([- ]license)?(,?[- ](version|v))?([- ]?2(\.0)?)?|mit|(new )?bsd([- ][0-4][- ]clause)?|isc|zlib|unlicense|"
-    r"mpl-2\.0|cc0(-1\.0)?|public[- ]domain|cc[- ]by([- ]sa)?([- ][1-4]\.0)?)( license)?( \(torchvision\))?",
-    re.IGNORECASE,
-)
-"""Licences that allow commercial use, as whole texts (`train.encoder_weights` adds torchvision); else unknown."""
 PRECEDENT = (
     "Non-commercial weights do not comply: in 2025 the second place gave up Depth-Anything-V2-Base (CC-BY-NC-4.0), "
     "which scored better, for Small (Apache-2.0)."
 )
 UNSETTLED = "Whether a student inherits it is unsettled: a person decides."
+IN_FILE = "Build it again with weights that allow commercial use: Depth Anything's Small ones are Apache-2.0."
+MOST_TEXT = 80
+"""Characters of what a file says of itself."""
 PARTS = ("teacher licence", "encoder weights licence", "data licence")
 
 
@@ -54,26 +48,35 @@ class Part:
         return tuple(one for one in self.licences if terms_of(one) == "non-commercial")
 
 
-def terms_of(licence: str) -> Terms:
-    """What a licence's name says of commercial use; "unknown" where it is no name that is known here."""
-    if NON_COMMERCIAL.search(licence.replace("_", "-")):
-        return "non-commercial"
-    return "commercial" if COMMERCIAL.fullmatch(licence.strip()) else "unknown"
-
-
 def licence_findings(run: Run | None, accepted: Collection[str] = ()) -> list[Finding]:
     """One finding for each of `PARTS`.
 
-    run: whose records are read; None for a model without a run, of which nothing is known
+    run: whose records are read; None for a model without a run, as `licences_in_file` without a word in it
     accepted: names of licences that a person has accepted with --accept-license; upper and lower case are one
     Raises InputError where the run's config.json is damaged.
     """
     if run is None:
-        found = f"{NOT_RECORDED}: a model's file does not say what it was trained with"
-        remedy = "Check the run that it was exported from; else see to its licences yourself."
-        return [_finding(name, "undecided", found, UNSETTLED, remedy) for name in PARTS]
+        return licences_in_file({})
     known = _folded(accepted)
     return [_judged(part, known) for part in parts_of(run)]
+
+
+def licences_in_file(metadata: Mapping[str, str]) -> list[Finding]:
+    """One finding for each of `PARTS`, of a model without a run, whose file may name its weights (`lpcv zoo build`).
+
+    Nobody accepts a licence for a file: what is non-commercial fails.
+    """
+    found = f"{NOT_RECORDED}: a model's file does not say what it was trained with"
+    remedy = "Check the run that it was exported from; else see to its licences yourself."
+    findings = {name: _finding(name, "undecided", found, UNSETTLED, remedy) for name in PARTS}
+    licence = _short(metadata.get(LICENCE_KEY, ""))
+    random = "none: random weights" if RANDOM_WEIGHTS_KEY in metadata else ""
+    if licence or random:
+        part = Part(PARTS[1], _short(metadata.get(WEIGHTS_KEY, "")), (licence,) if licence else (), random)
+        judged = _judged(part, set())
+        mending = {"fail": IN_FILE, "undecided": remedy}
+        findings[part.name] = replace(judged, remedy=mending.get(judged.state, judged.remedy))
+    return list(findings.values())
 
 
 def demand_known(run: Run, accepted: Collection[str]) -> None:
@@ -167,6 +170,11 @@ def _licences(recorded: Any) -> tuple[str, ...]:
         return tuple(sorted(map(str, many)))
     one = recorded.get("licence")
     return (str(one),) if one else ()
+
+
+def _short(text: str) -> str:
+    """One line of at most `MOST_TEXT` characters, all of which a terminal shows."""
+    return "".join(one if one.isprintable() else " " for one in text).strip()[:MOST_TEXT]
 
 
 def _text(recorded: Any, key: str) -> str:

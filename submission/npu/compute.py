@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...console import count
+from ...console import Steps, count
 from ...data.folder import FrameFolder, spread
 from ...evaluate.frame_score import FrameScore
 from ...evaluate.journal import Journal
@@ -18,7 +18,6 @@ from .frames import EmulatedPredictions, Emulation, Feed, emulate_frames
 from .out import write_predictions
 from .request import Request
 from .rows import EMULATOR, ONNX_RUNTIME, QDQ, Difference, Row, Watched, computing, difference, scored
-from .steps import Steps
 
 
 @dataclass(frozen=True)

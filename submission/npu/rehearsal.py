@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...console import note
-from ...contract import CURRENT as CONTRACT
+from ...console import Steps, note
 from ...errors import InputError, LpcvError
 from ...evaluate.journal import Journal
 from ...evaluate.official import OFFICIAL
@@ -33,9 +32,8 @@ from .frames import Feed, MadeUp, Pictures, input_shape, picture_size
 from .out import clear, demand_replaceable, write_models
 from .request import Request
 from .rows import EMULATOR
-from .steps import Steps
+from .runtimes import RUNTIMES
 
-RUNTIMES = (CONTRACT.target_runtime, "onnx", "qnn_dlc")  # an estimate for the contract's runtime, or else for another
 CONSTANTS_IN_INTEGERS = ("DequantizeLinear",)  # on weights alone: the model still computes in float
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...console import track
 from ...data.folder import FrameFolder
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...evaluate.frame_score import FrameScore, mean_score
 from ...evaluate.journal import Journal
 from ...evaluate.official import OFFICIAL
@@ -110,7 +110,7 @@ def computing(model: Path, feed: Feed) -> Compute:
         try:
             return np.asarray(session.run(None, {given.name: feed.array(name)})[0])
         except Exception as error:  # onnxruntime's exceptions share no base class but this one
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"ONNX Runtime cannot run {model} ({reason}).", f"Run `lpcv check {model}`.") from error
 
     return compute

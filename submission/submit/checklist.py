@@ -20,6 +20,7 @@ class Item:
 
     state: "undecided" where nothing can be said of it; such a line does not block, and is never called passed
     command: what mends it, as it is typed; empty where no command does
+    firm: it failed, and no reason helps against that
     """
 
     name: str
@@ -27,6 +28,7 @@ class Item:
     found: str
     remedy: str = ""
     command: str = ""
+    firm: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -58,37 +60,56 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Checklist:
-    """All lines, and those that were overridden."""
+    """All lines, and those that were overridden.
+
+    failed: those that had failed when it was typed, and have been mended since
+    """
 
     items: tuple[Item, ...]
     overrides: Overrides = field(default_factory=Overrides)
+    failed: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Item:
         return next(item for item in self.items if item.name == name)
 
     def with_item(self, item: Item) -> Checklist:
-        """That line as it is now."""
-        return replace(self, items=tuple(item if each.name == item.name else each for each in self.items))
+        """That line as it is now; that it had failed is not forgotten."""
+        items = tuple(item if each.name == item.name else each for each in self.items)
+        return replace(self, items=items, failed=tuple(each.name for each in self.items if self._failed(each)))
 
     @property
     def blocking(self) -> list[Item]:
         """Failed, and not overridden."""
-        return [item for item in self.items if item.state == "fail" and item.name not in self.overrides.despite]
+        return [
+            item
+            for item in self.items
+            if item.state == "fail" and (item.firm or item.name not in self.overrides.despite)
+        ]
 
     @property
     def overridden(self) -> list[str]:
-        """Names of failed lines that are sent all the same; one that passes is not overridden, whatever was typed."""
-        return [item.name for item in self.items if item.state == "fail" and item.name in self.overrides.despite]
+        """Names of lines that had failed when it was typed, and are sent all the same; no others."""
+        despite = self.overrides.despite
+        return [item.name for item in self.items if self._failed(item) and not item.firm and item.name in despite]
+
+    @property
+    def in_vain(self) -> list[str]:
+        """Named after --despite, and not failed."""
+        failed = {item.name for item in self.items if self._failed(item)}
+        return [name for name in dict.fromkeys(self.overrides.despite) if name not in failed]
 
     def said(self, item: Item) -> str:
         """The word for a line in the table."""
-        return "FAIL, sent all the same" if item.name in self.overridden else item.state
+        return "FAIL, sent all the same" if item.name in self.overridden and item.state == "fail" else item.state
+
+    def _failed(self, item: Item) -> bool:
+        return item.state == "fail" or item.name in self.failed
 
     def as_json(self) -> dict[str, Any]:
         """For the record: the lines, what was overridden, and why."""
         overridden = self.overridden
         return {
-            "items": [asdict(item) for item in self.items],
+            "items": [{key: value for key, value in asdict(item).items() if key != "firm"} for item in self.items],
             "despite": overridden,
             "reason": self.overrides.reason if overridden else "",
         }

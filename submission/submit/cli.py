@@ -19,7 +19,7 @@ from ...hub_jobs.options import FILE, hub_option
 @click.option("--accept-license", "--accept-licence", "accepted", multiple=True, metavar="NAME",
               help="Accept a non-commercial licence by its name; recorded in the bundle. May be repeated.")  # fmt: skip
 @click.option("--despite", multiple=True, metavar="CHECK", help="Send although this line failed; may be repeated.")
-@click.option("--reason", default="", help="Why, for --despite; recorded in the bundle.")
+@click.option("--reason", default="", help="Why, for --despite; recorded.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show everything; send nothing, write nothing but --json.")
 @click.option("--json", "json_file", type=FILE, help="Write checklist, sharing and form as JSON.")
@@ -63,7 +63,7 @@ def submit(
     from ..check.licences import accepting, to_accept
     from . import form
     from .checklist import Overrides
-    from .plan import Wanted, plan_of
+    from .plan import Wanted, demand_apart, plan_of
     from .record import Submissions
     from .sharing import send
     from .show import blocked, mending, show_plan, show_sent
@@ -73,6 +73,7 @@ def submit(
     frames = open_folder(data) if data else None
     wanted = Wanted(opened_run, bundle or run / "bundle.zip", frames, job_id, accepted, overrides)
     demand_writable({"--bundle": wanted.bundle, "--json": json_file})
+    demand_apart(wanted, json_file, folder, hub)
     with looking(hub, folder) as here:
         plan = plan_of(here, wanted, edition=CURRENT)
         show_plan(here, plan)
@@ -86,7 +87,8 @@ def submit(
     if names:
         write("blocked")
         note(blocked(plan))
-        next_step(mending(plan, " ".join([typed, accepting(to_accept(opened_run, accepted))]).rstrip()))
+        if command := mending(plan, f"{typed} {accepting(to_accept(opened_run, accepted))}"):
+            next_step(command)
         ctx.exit(1)
     job = plan.job
     if dry_run:
@@ -105,7 +107,12 @@ def submit(
         sent = send(opened, plan)
         pasted = show_sent(opened, sent)
     plan = sent.plan
-    write("sent", **sent.submission.as_json(), form=form.as_json(plan.edition, pasted))
+    write(
+        "sent",
+        **sent.submission.as_json(),
+        earlier=[each.compile_job for each in plan.earlier],
+        form=form.as_json(plan.edition, pasted),
+    )
     result(f"Recorded in {Submissions(folder).root}.")
     next_step("lpcv submissions")
 
@@ -123,7 +130,7 @@ def _options(ctx: click.Context) -> list[str]:
 @click.command()
 @click.option("--json", "json_file", type=FILE, help="Write the list as JSON, with every checklist.")
 def submissions(json_file: Path | None) -> None:
-    """List what was submitted: which job, when, with whom it is shared, with which scores; nothing is asked of AI Hub.
+    """List what was submitted: job, run, since when and with whom it is shared, scores; nothing is asked of AI Hub.
 
     \b
     lpcv submissions
@@ -131,12 +138,17 @@ def submissions(json_file: Path | None) -> None:
     They lie in runs/aihub of the current folder, or in what LPCV_HUB_FOLDER names.
     """
     from ...console import next_step
-    from ...files import write_json
+    from ...errors import InputError
+    from ...files import demand_writable, write_json
     from ...hub_folder import HubFolder
     from .record import Submissions
     from .show import show_submissions
 
-    found = Submissions(HubFolder()).all()
+    folder = HubFolder()
+    demand_writable({"--json": json_file})
+    if json_file and folder.root.resolve() in json_file.resolve().parents:
+        raise InputError(f"--json {json_file} lies in {folder.root}, which is read here.", "Give --json another name.")
+    found = Submissions(folder).all()
     show_submissions(found)
     if json_file:
         write_json(json_file, [each.as_json() for each in found])

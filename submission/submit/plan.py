@@ -15,12 +15,14 @@ from ...console import note
 from ...contract import CURRENT, Edition
 from ...data.folder import FrameFolder
 from ...errors import InputError
+from ...files import read_json, sha256_file
 from ...hub_folder import HubFolder
 from ...hub_jobs.desk import Desk
 from ...hub_jobs.history import Record
 from ...hub_jobs.htp.door import is_available
 from ...hub_jobs.models import model_of, title_of
 from ...runs import Run
+from ..bundle.origin import Decisions
 from ..check.findings import Finding
 from ..check.latency import ESTIMATED
 from ..check.licences import consented, demand_known, parts_of
@@ -28,8 +30,8 @@ from ..check.preflight import Circumstances, check_model
 from . import items
 from .bundling import Bundle, look
 from .checklist import JOB, Checklist, Overrides
-from .decisions import Decisions
-from .jobs import Jobs, jobs_of
+from .jobs import Jobs, chosen_jobs
+from .record import Submission, Submissions
 
 MOST_BYTES_TO_COMPILE = 64 * 2**20
 """The NPU's compiler takes seconds for a student, and minutes for a transformer (`lpcv check --device` asks it)."""
@@ -52,7 +54,8 @@ class Plan:
     """What would be sent, and everything that speaks for or against it.
 
     latency: as a device measured it, or "not measured"; estimate: what the compiler's estimate says, never a number
-    that counts; told: of the facts, those that neither checklist nor bundle tells
+    that counts; told: of the facts, those that neither checklist nor bundle tells; earlier: other jobs of the same
+    model that were submitted
     """
 
     run: Run
@@ -64,6 +67,7 @@ class Plan:
     decisions: Decisions
     bundle: Bundle
     told: dict[str, Any]
+    earlier: tuple[Submission, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -71,7 +75,7 @@ class Plan:
         listed = self.checklist.as_json()
         return {
             **self.told,
-            "bundle_sha256": self.bundle.sha256 if self.bundle.item.state != "undecided" else None,
+            "bundle_sha256": None if self.bundle.pending else self.bundle.sha256,
             "licences_accepted": list(self.decisions.licences_accepted),
             "checklist": listed["items"],
             "despite": listed["despite"],
@@ -95,6 +99,41 @@ class Plan:
         return replace(self, bundle=bundle, checklist=self.checklist.with_item(bundle.item))
 
 
+def demand_apart(wanted: Wanted, json_file: Path | None, folder: HubFolder, hub: str | None) -> None:
+    """Neither result may take the place of an input. Raises InputError for one that would.
+
+    Our own --json of before may be written over wherever it lies, and a bundle where a bundle belongs.
+    """
+    run = wanted.run
+    parts = (run.config, run.metrics, run.model, run.score, run.decisions, run.root / "emulated.json")
+    folders = (run.root / "checkpoints", run.root / "measured", run.root / "report", folder.root)
+    inputs = [
+        *parts,
+        *folders,
+        *([wanted.frames.root] if wanted.frames else []),
+        *([Path(hub)] if hub and Path(hub).is_file() else []),
+    ]
+    for option, path in (("--bundle", wanted.bundle), ("--json", json_file)):
+        place = path.resolve() if path else None
+        if path is None or place is None:
+            continue
+        taken = next((each for each in inputs if each.resolve() in (place, *place.parents)), None)
+        if option == "--json" and path.exists() and run.root.resolve() in place.parents:
+            taken = taken or path
+        if taken and not (option == "--json" and _former(path)):
+            what = f"is {taken}" if taken.resolve() == place else f"lies in {taken}"
+            raise InputError(f"{option} {path} {what}, which is read here.", f"Give {option} another name.")
+
+
+def _former(path: Path) -> bool:
+    """Whether it is what `lpcv submit --json` wrote before."""
+    try:
+        told = read_json(path)
+    except InputError:
+        return False
+    return isinstance(told, dict) and {"outcome", "dry_run", "blocked", "checklist"} <= set(told)
+
+
 def plan_of(desk: Desk, wanted: Wanted, *, edition: Edition = CURRENT) -> Plan:
     """Look at everything.
 
@@ -104,20 +143,22 @@ def plan_of(desk: Desk, wanted: Wanted, *, edition: Edition = CURRENT) -> Plan:
     run, root = wanted.run, wanted.run.root
     model_sha256 = model_of(root).sha256
     demand_known(run, wanted.accepted)
-    jobs = jobs_of(desk, model_sha256, edition.devices, wanted.job)
-    profile_line, judged, profile = items.profile_item(desk, jobs, edition)
-    findings = findings_of(desk.folder, wanted, edition)
+    jobs = chosen_jobs(desk, model_sha256, edition, wanted.job)
+    profile_line, judged, profile = items.profile_item(root, desk, jobs, edition)
+    device, rehearsal = asked_about(wanted, edition), desk.connection.rehearsal
+    findings = findings_of(desk.folder, wanted, device)
     lines = [
-        items.check_item(root, findings, frames=wanted.frames is not None),
+        items.check_item(root, findings, data=wanted.frames.root if wanted.frames else None, device=device),
         items.job_item(root, jobs, edition, desk.way),
         profile_line,
         items.licences_item(run, wanted.accepted),
-        items.edition_item(edition, datetime.now(UTC).date()),
+        items.edition_item(edition, datetime.now(UTC).date(), rehearsal=rehearsal),
     ]
-    # Without the bundle's own line: one that fails its verification tells that to everybody who verifies it.
+    # Without the bundle's own line, which only the record beside the ledger tells: a bundle that fails its
+    # verification tells that to everybody who verifies it.
     overridden = tuple(Checklist(tuple(lines), wanted.overrides).overridden)
     reason = wanted.overrides.reason if overridden else ""
-    decisions = Decisions(overridden, reason, tuple(consented(run, wanted.accepted)))
+    decisions = Decisions(model_sha256, rehearsal, overridden, reason, tuple(consented(run, wanted.accepted)))
     note(f"Looking at the bundle, {wanted.bundle}.")
     bundle = look(run, desk.folder, wanted.bundle, model_sha256, decisions)
     job = jobs.chosen
@@ -125,13 +166,14 @@ def plan_of(desk: Desk, wanted: Wanted, *, edition: Edition = CURRENT) -> Plan:
     told = {
         "edition": edition.name,
         "run": title_of(root),
+        "config_sha256": sha256_file(run.config),
         "model_sha256": model_sha256,
         "compile_job": job.job_id if job else None,
         "url": job.url if job else None,
         "device": intended.get("device"),
         "options": intended.get("options"),
         "hub": desk.owner,
-        "rehearsal": desk.connection.rehearsal,
+        "rehearsal": rehearsal,
         "addresses": [edition.sharing_address],
         "licences": [{"part": each.name, "what": each.what, "licences": each.licences} for each in parts_of(run)],
         "latency_ms_measured": profile.latency_ms if profile and judged and not judged.rehearsal else None,
@@ -140,14 +182,26 @@ def plan_of(desk: Desk, wanted: Wanted, *, edition: Edition = CURRENT) -> Plan:
     }
     estimate = next((finding.found for finding in findings if finding.name == ESTIMATED), "")
     listed = Checklist((*lines[:-1], bundle.item, lines[-1]), wanted.overrides)
-    return Plan(run, edition, listed, jobs, items.measured(judged, profile), estimate, decisions, bundle, told)
+    earlier = tuple(
+        each
+        for each in Submissions(desk.folder).all()
+        if each.shared_at
+        and (each.intended["model_sha256"], each.intended.get("hub")) == (model_sha256, desk.owner)
+        and each.compile_job != told["compile_job"]
+    )
+    latency = items.measured(judged, profile)
+    return Plan(run, edition, listed, jobs, latency, estimate, decisions, bundle, told, earlier)
 
 
-def findings_of(folder: HubFolder, wanted: Wanted, edition: Edition) -> list[Finding]:
-    """The pre-flight check; Qualcomm's compiler is asked where it is installed and takes seconds."""
+def asked_about(wanted: Wanted, edition: Edition) -> str | None:
+    """The device that Qualcomm's compiler is asked about, where it is installed and takes seconds."""
+    asked = is_available() and wanted.run.model.stat().st_size <= MOST_BYTES_TO_COMPILE
+    return edition.devices[0] if asked else None
+
+
+def findings_of(folder: HubFolder, wanted: Wanted, device: str | None) -> list[Finding]:
+    """The pre-flight check; device: that Qualcomm's compiler is asked about."""
     run = wanted.run
-    asked = is_available() and run.model.stat().st_size <= MOST_BYTES_TO_COMPILE
-    device = edition.devices[0] if asked else None
     note(f"Checking {run.model}" + (f", asking Qualcomm's compiler about {device}." if device else "."))
     with _aside(folder) as changed_nothing:
         return check_model(run.model, wanted.frames, Circumstances(device, run, changed_nothing))

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import onnx
-import torch
-
-from ... import __version__
 from ...contract import CURRENT as CONTRACT
-from ...errors import InputError
 from ...files import write_bytes
-from ...onnx_session import onnxruntime_version
 from ...train.zoo.network import ZooModel
-from ...train.zoo.variants import Variant
+from ...train.zoo.variants import LICENCE_KEY, NAME_KEY, RANDOM_WEIGHTS_KEY, WEIGHTS_KEY, Variant
 from ...train.zoo.weights import Origin, load_weights
-from ..check.preflight import WEIGHTS_KEY
-from ..export import MOST_DIFFERENCE, Parity, compare, to_onnx
+from ..export import MOST_DIFFERENCE, Parity, compare, demand_parity, to_onnx, versions
 
 STEPS = 3
-NAME_KEY = "zoo"
-"""Metadata of a file that `lpcv zoo build` wrote: the variant's name."""
 MOST_STRETCHED_DIFFERENCE = 1e-3
 """Stretching divides the network's own rounding by the span of its map, which is narrow with random weights."""
 
@@ -47,31 +37,26 @@ def build(variant: Variant, weights: str | None, out: Path, begin: Callable[[str
     network, origin = load_weights(variant, weights)
     model = ZooModel(variant, network)
     begin(f"exporting {variant.name}")
-    content = to_onnx(model, _metadata(variant, origin))
+    content = to_onnx(model, metadata_of(variant, origin))
     begin(f"comparing {variant.name} with torch")
     parity = compare(model, content, [])
     most = MOST_STRETCHED_DIFFERENCE if variant.kind == "relative" else MOST_DIFFERENCE
-    if not parity.largest <= most:
-        raise InputError(
-            f"The exported graph of {variant.name} differs from torch by {parity.largest:.2g}, more than {most:.0g}.",
-            "Nothing was written; report this with the versions of torch and onnxruntime.",
-        )
+    demand_parity(parity, f"The exported graph of {variant.name}", most)
     write_bytes(out, content)
     return Built(origin, parity)
 
 
-def _metadata(variant: Variant, origin: Origin) -> dict[str, str]:
+def metadata_of(variant: Variant, origin: Origin) -> dict[str, str]:
+    """What the file says of itself; of weights drawn by chance, and of no others, `RANDOM_WEIGHTS_KEY`."""
+    drawn = {} if origin.seed is None else {RANDOM_WEIGHTS_KEY: f"seed {origin.seed}"}
     return {
         NAME_KEY: variant.name,
         WEIGHTS_KEY: origin.source,
         "weights_sha256": origin.sha256,
-        "weights_licence": origin.licence,
+        LICENCE_KEY: origin.licence,
+        **drawn,
         "output": variant.output,
         "edition": CONTRACT.name,
-        "lpcv_version": __version__,
-        "python_version": platform.python_version(),
-        "torch_version": str(torch.__version__),
+        **versions(),
         "transformers_version": version("transformers"),
-        "onnx_version": onnx.__version__,
-        "onnxruntime_version": onnxruntime_version(),
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from ..npu.runtimes import RUNTIMES
+
 FILE = click.Path(path_type=Path)
 json_option = click.option("--json", "json_file", type=FILE, help="Write everything as JSON.")
 
@@ -28,10 +30,11 @@ def zoo(ctx: click.Context, json_file: Path | None) -> None:
             raise click.UsageError("--json of the list stands alone; `lpcv zoo estimate` has its own.", ctx)
         return
     from ...console import next_step
-    from ...files import write_json
+    from ...files import demand_writable, write_json
     from ...train.zoo.variants import ZOO
     from .show import show_zoo
 
+    demand_writable({"--json": json_file})
     if json_file:
         write_json(json_file, [variant.as_json() for variant in ZOO.values()])
     show_zoo(list(ZOO.values()))
@@ -53,14 +56,21 @@ def build(name: str, out: Path, weights: str | None) -> None:
     DIR holds config.json and model.safetensors. With random weights only the file is judged: `lpcv check` leaves
     undecided what the output means.
     """
-    from ...console import next_step, note, result
+    from ...console import Steps, next_step, note, result
+    from ...errors import InputError
     from ...files import demand_writable
-    from ...train.zoo.variants import variant_of
+    from ...train.zoo.variants import RANDOM, variant_of
     from .show import written
 
     variant = variant_of(name)
     demand_writable({"--out": out})
-    from ..npu.steps import Steps
+    if out.suffix != ".onnx":
+        raise InputError(f"--out {out} does not end in .onnx.", f"Write it to {out.with_suffix('.onnx').name}.")
+    if weights == RANDOM and Path(RANDOM).is_dir():
+        raise InputError(
+            f"--weights {RANDOM} means random weights, and there is a folder {RANDOM} here.",
+            f"For the folder type ./{RANDOM}; for random weights work elsewhere, or rename it.",
+        )
     from .build import STEPS
     from .build import build as build_model
 
@@ -77,7 +87,7 @@ def build(name: str, out: Path, weights: str | None) -> None:
 @zoo.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--device", required=True, help="AI Hub's name of a device; see `lpcv devices`.")
-@click.option("--runtime", type=click.Choice(("tflite", "onnx", "qnn_dlc")), default="tflite", show_default=True,
+@click.option("--runtime", type=click.Choice(RUNTIMES), default=RUNTIMES[0], show_default=True,
               help="Of AI Hub's, for the estimate.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=600.0, show_default=True,
               help="Stop a compilation that takes longer.")  # fmt: skip
@@ -98,23 +108,24 @@ def estimate(
     Without a NAME all of them, a minute each. Weights are random, which changes no latency. Nothing is measured here.
     Exit code 1 where one does not fit the NPU. Needs Linux on x86-64 and: pip install 'lpcv[emulator]'
     """
+    from ...console import Steps
     from ...files import demand_writable, write_json
     from ...hub_jobs.htp.door import demand_available
     from ...hub_jobs.htp.door import versions as tools
     from ...hub_jobs.htp.outcome import Limits
     from ...hub_jobs.htp.target import target_of
     from ...train.zoo.variants import variants_of
-    from ..npu.steps import Steps
 
     chosen = variants_of(names)
     demand_writable({"--json": json_file})
     demand_available()
-    target_of(device).demand("fp16")
+    target = target_of(device)
+    target.demand("fp16")
     from .latency import STEPS, estimate_variant
     from .show import show_estimates
 
     steps = Steps(STEPS * len(chosen))
-    found = [estimate_variant(one, device, runtime, Limits(seconds, memory_mb), steps.begin) for one in chosen]
+    found = [estimate_variant(one, target, runtime, Limits(seconds, memory_mb), steps.begin) for one in chosen]
     show_estimates(found, device, runtime)
     if json_file:
         rows = [one.as_json() for one in found]

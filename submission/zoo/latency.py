@@ -14,13 +14,11 @@ from typing import Any
 
 from ...hub_folder import HubFolder
 from ...hub_jobs.htp.compiler import compile_model
-from ...hub_jobs.htp.door import demand_available
 from ...hub_jobs.htp.estimate import Estimate, NoEstimate, estimate
 from ...hub_jobs.htp.fit import findings
 from ...hub_jobs.htp.outcome import Compiled, Limits, Outcome
-from ...hub_jobs.htp.target import target_of
-from ...train.zoo.variants import Variant
-from ..check.preflight import RANDOM_WEIGHTS
+from ...hub_jobs.htp.target import Target
+from ...train.zoo.variants import RANDOM, Variant
 from .build import STEPS as BUILDING
 from .build import build
 
@@ -62,23 +60,19 @@ class Estimated:
 
 
 def estimate_variant(
-    variant: Variant, device: str, runtime: str, limits: Limits, begin: Callable[[str], None]
+    variant: Variant, target: Target, runtime: str, limits: Limits, begin: Callable[[str], None]
 ) -> Estimated:
     """Build with random weights, compile for the device, estimate. begin: told of each of `STEPS`.
 
-    Compiling is kept below the hub folder's htp/ and not done twice.
-    Raises MissingStepError where the compiler is not installed, UnknownNameError for an unknown device, InputError
-    where its chip is not recorded.
+    Compiling is kept below the hub folder's htp/ and not done twice; its compiler has to be installed.
     """
-    demand_available()
-    target = target_of(device)
     with tempfile.TemporaryDirectory(prefix="lpcv-zoo-") as folder:
         path = Path(folder) / f"{variant.name}.onnx"
-        build(variant, RANDOM_WEIGHTS, path, begin)
-        begin(f"compiling {variant.name} for the {device}")
+        build(variant, RANDOM, path, begin)
+        begin(f"compiling {variant.name} for the {target.device}")
         outcome = compile_model(path, target, HubFolder().htp / "compiled", limits)
         misfits = tuple(f"{one.node} ({one.op_type}): {one.reason}" for one in findings(path, outcome))
         begin(f"estimating the latency of {variant.name}")
         fits = isinstance(outcome, Compiled) and not misfits
-        told = estimate(path, device, runtime, limits=limits) if fits else None
+        told = estimate(path, target.device, runtime, limits=limits) if fits else None
     return Estimated(variant, outcome, misfits, told)

@@ -9,7 +9,7 @@ from ...console import note, table
 from ...contract import CURRENT as CONTRACT
 from ...hub_jobs.htp.estimate import Estimate, NoEstimate
 from ...hub_jobs.verdict import milliseconds
-from ...train.zoo.variants import LICENCE, WEIGHTS, Published, Variant
+from ...train.zoo.variants import WEIGHTS, Published, Variant
 
 if TYPE_CHECKING:
     from .latency import Estimated
@@ -27,9 +27,9 @@ def show_zoo(variants: Sequence[Variant]) -> None:
         )
         for one in variants
     ]  # fmt: skip
-    table("Depth-Anything-V2-Small, as it was submitted", COLUMNS, rows)
-    lessons = [(one.name, one.teaches, LICENCE, one.published.source) for one in variants]
-    table("What each teaches", ("name", "teaches", "licence", "source"), lessons)
+    table("Depth-Anything-V2-Small, as it was submitted", COLUMNS, rows, names=True)
+    lessons = [(one.name, one.teaches, one.licence, one.published.source) for one in variants]
+    table("What each teaches", ("name", "teaches", "licence", "source"), lessons, names=True)
     note(f"Scores and latencies are the teams' own; the budget is {CONTRACT.latency_budget_ms:g} ms.")
     for kind, name in WEIGHTS.items():
         note(f"Weights of the {kind} ones: {name}")
@@ -47,7 +47,7 @@ def show_estimates(found: Sequence[Estimated], device: str, runtime: str) -> Non
         for one in found
     ]
     columns = ("name", f"fits the {device}", f"ESTIMATED here, ms, {device}, {runtime}", "MEASURED by its team, ms")
-    table("Estimated beside measured: another device, another year's compiler", columns, rows)
+    table("Estimated beside measured: another device, another year's compiler", columns, rows, names=True)
     for one in found:
         if not one.fits:
             note(f"{one.variant.name}: {' '.join(one.misfits[:3]) or one.outcome.sentence}")
@@ -65,7 +65,9 @@ def written(variant: Variant) -> str:
 
 
 def _measured(published: Published) -> str:
-    return NONE if published.latency_ms is None else f"{published.latency_ms:g} ({published.device})"
+    if published.latency_ms is None:
+        return NONE
+    return f"{published.latency_ms:g} ({published.device or 'device not published'})"
 
 
 def _estimated(told: Estimate | NoEstimate | None) -> str:

@@ -64,8 +64,7 @@ class BatchNormRgb(nn.Module):
 class Flipped(nn.Module):
     """forward: (1, 3, s, s) -> (1, 1, s, s), the mean of f(x) and of f(mirrored x) mirrored back.
 
-    In two passes, not one batch of two: of Small at 350 the NPU's compiler expects 17.1 ms against 30.0 (simulated for
-    the automotive chip that estimates rest on, onnxruntime-qnn 2.7.0, 2026-11-21).
+    In two passes, not one batch of two, which costs the NPU more: docs/zoo.md has the numbers.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ...errors import InputError, UnknownNameError
+from ..weights_licence import UNKNOWN, known_licence
 
 Kind = Literal["relative", "metric"]
 Output = Literal["min-max", "1 - min-max", "depth / max_depth"]
@@ -24,8 +25,13 @@ WEIGHTS: dict[Kind, str] = {
     "relative": "depth-anything/Depth-Anything-V2-Small-hf",
     "metric": "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
 }
-"""Hub ids, both Apache-2.0; the metric one was trained on Hypersim, up to 20 m (its model card)."""
-LICENCE = "apache-2.0"
+"""Hub ids; the metric one was trained on Hypersim, up to 20 m (its model card)."""
+RANDOM = "random"
+"""What is typed in a folder's or hub id's place."""
+NAME_KEY, WEIGHTS_KEY, LICENCE_KEY = "zoo", "weights", "weights_licence"
+"""Metadata of a file that `lpcv zoo build` wrote: the variant's name, its weights' source and their licence."""
+RANDOM_WEIGHTS_KEY = "lpcv_random_weights"
+"""Metadata of a file whose weights lpcv itself drew by chance, "seed 0"; never taken from anybody's name."""
 
 S24, QRD = "Samsung Galaxy S24 (Family)", "Snapdragon 8 Elite QRD"
 SAMPLE = "the organisers' sample solution, lpcvai/25LPCVC_Track3_Sample_Solution"
@@ -37,7 +43,7 @@ SECOND = "the second-place team's published solution"
 class Published:
     """What somebody published of a model. f_score: the official one, 0 to 100; latency_ms: measured, milliseconds
 
-    None where it was not published; device: "" where no latency was. source: who said so
+    None where it was not published; device: "" where none was named. source: who said so
     """
 
     who: str
@@ -78,8 +84,13 @@ class Variant:
         """The hub id of the published weights."""
         return WEIGHTS[self.kind]
 
+    @property
+    def licence(self) -> str:
+        """Of the published weights."""
+        return known_licence(self.weights) or UNKNOWN
+
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "weights": self.weights, "licence": LICENCE}
+        return {**asdict(self), "weights": self.weights, "licence": self.licence}
 
 
 def _of(*variants: Variant) -> Mapping[str, Variant]:
@@ -99,12 +110,12 @@ ZOO = _of(
     ),
     Variant(
         "third-first-try", 350, "relative", "1 - min-max", False, "stock", "subtract-divide",
-        Published("third place, first try", THIRD, 71.67, 26.7, S24),
+        Published("third place, first try", THIRD, 71.67, 26.7),
         "A smaller picture makes the budget; inverted min-max costs 7.5 points against metric weights.",
     ),
     Variant(
         "third", 336, "metric", "depth / max_depth", False, "stock", "subtract-divide",
-        Published("third place", THIRD, 79.16, 33.1, S24),
+        Published("third place", THIRD, 79.16, 33.1),
         "The same network with metric weights: linear in metres, zero at the camera, which is what is scored.",
     ),
     Variant(

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import nn
-from transformers import AutoConfig, DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
 from ...console import note
-from ...errors import InputError, UnreachableError
-from ..teacher import HUB_ID, teacher_licence, warn_of_licence
-from .variants import PATCH_PX, Kind, Variant
+from ...errors import InputError
+from ..hub_weights import HubWeights, weights_sha256
+from ..weights_licence import licence_of, warn_of_licence
+from .variants import PATCH_PX, RANDOM, Kind, Variant
 
-RANDOM = "random"
 SEED = 0
+NO_LICENCE = "none: random weights"
 HYPERSIM_MAX_DEPTH_M = 20  # the metric indoor models' range, their model card
 LAST_SHRUNK_BY = 32
 TAPPED = ["stage3", "stage6", "stage9", "stage12"]  # of the twelve layers, those that the decoder reads
@@ -26,12 +24,16 @@ TAPPED = ["stage3", "stage6", "stage9", "stage12"]  # of the twelve layers, thos
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights came from. source: a hub id, a folder's own name, or "random"; sha256: of all of them"""
+    """Where weights came from. source: a hub id, a folder's own name, or "random"; sha256: of all of them
+
+    seed: of those that were drawn by chance, else None; a folder may be called "random", too
+    """
 
     source: str
     licence: str
     sha256: str
     parameters: int
+    seed: int | None = None
 
 
 def small_config(kind: Kind) -> DepthAnythingConfig:
@@ -54,42 +56,30 @@ def small_config(kind: Kind) -> DepthAnythingConfig:
 def load_weights(variant: Variant, choice: str | None = None) -> tuple[DepthAnythingForDepthEstimation, Origin]:
     """The network, in evaluation mode, and where its weights came from.
 
-    choice: a hub id, a local folder (config.json and model.safetensors; nothing is unpickled), or "random"; None takes
-    the variant's published ones from the hub. Raises UnreachableError where the hub cannot be reached, InputError where
-    the weights are none, not whole, or not of the variant's kind.
+    choice: a hub id, a local folder (config.json and model.safetensors; nothing is unpickled, no code in it is run),
+    or "random"; None takes the variant's published ones from the hub. Raises UnreachableError where the hub cannot be
+    reached, InputError where the weights are none, not whole, or not of the variant's kind.
     """
     choice = choice or variant.weights
     if choice == RANDOM:
         return _random(variant.kind)
-    folder = Path(choice)
-    if not folder.is_dir() and not HUB_ID.fullmatch(choice):
+    given = HubWeights(
+        choice, "--weights", "Depth Anything", "config.json and model.safetensors",
+        "; or ask for random ones: --weights random",
+    )  # fmt: skip
+    if not given.is_possible:
         raise InputError(
             f"--weights {choice} is neither a folder, a hub id nor 'random'.",
             f"Use a folder, an id as {variant.weights}, or random.",
         )
-    where: dict[str, Any] = {"local_files_only": True} if folder.is_dir() else {}
-    if not where:
-        note(f"loading {choice} from the Hugging Face hub; offline this takes half a minute")
-    try:
-        config = AutoConfig.from_pretrained(choice, **where)
-    except Exception as error:  # transformers passes on whatever its readers raise
-        raise _cannot_load(choice, error) from error
+    given.announce()
+    config = given.config()
     _demand_kind(config, variant, choice)
     config.max_depth = config.max_depth or 1  # of relative ones, "null" is published and multiplied with
-    try:
-        loaded: Any = DepthAnythingForDepthEstimation.from_pretrained(
-            choice, config=config, use_safetensors=True, output_loading_info=True, **where
-        )
-    except Exception as error:
-        raise _cannot_load(choice, error) from error
-    model, loading = loaded
-    wrong = sorted(str(key) for part in ("missing_keys", "mismatched_keys") for key in loading[part])
-    if wrong:  # transformers fills them with random numbers
-        raise InputError(f"{choice} lacks {len(wrong)} weights, the first is {wrong[0]}.", "Download it again, whole.")
-    licence = teacher_licence(choice)
+    model = given.model(DepthAnythingForDepthEstimation, config)
+    licence = licence_of(choice)
     warn_of_licence(choice, licence)
-    name = folder.resolve().name if where else choice
-    return model.eval(), _origin(model, name, licence)
+    return model, _origin(model, given.source, licence)
 
 
 def _random(kind: Kind) -> tuple[DepthAnythingForDepthEstimation, Origin]:
@@ -98,7 +88,7 @@ def _random(kind: Kind) -> tuple[DepthAnythingForDepthEstimation, Origin]:
         torch.manual_seed(SEED)
         model = DepthAnythingForDepthEstimation(small_config(kind))
         enliven(model)
-    return model.eval(), _origin(model, RANDOM, "none: random weights")
+    return model.eval(), _origin(model, RANDOM, NO_LICENCE, SEED)
 
 
 @torch.no_grad()
@@ -119,9 +109,9 @@ def enliven(model: DepthAnythingForDepthEstimation) -> None:
         nn.init.ones_(bias)
 
 
-def _origin(model: DepthAnythingForDepthEstimation, source: str, licence: str) -> Origin:
+def _origin(model: DepthAnythingForDepthEstimation, source: str, licence: str, seed: int | None = None) -> Origin:
     parameters = sum(one.numel() for one in model.parameters())
-    return Origin(source, licence, hashlib.sha256(save(model.state_dict())).hexdigest(), parameters)
+    return Origin(source, licence, weights_sha256(model.state_dict()), parameters, seed)
 
 
 def _demand_kind(config: Any, variant: Variant, choice: str) -> None:
@@ -148,18 +138,3 @@ def _demand_kind(config: Any, variant: Variant, choice: str) -> None:
             f"{choice} is no Small: width, layers and heads are {given}, not {wanted}. What was published of "
             f"{variant.name} is not said of it."
         )
-
-
-def _cannot_load(choice: str, error: Exception) -> InputError | UnreachableError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if Path(choice).is_dir():
-        return InputError(
-            f"{choice} holds no Depth Anything ({reason}).",
-            "The folder needs config.json and model.safetensors, as save_pretrained writes them.",
-        )
-    place = f"teachers/{choice.rsplit('/', 1)[-1]}"
-    return UnreachableError(
-        f"The weights {choice} cannot be fetched ({reason}).",
-        f"Without a network, run `hf download {choice} --local-dir {place}` elsewhere, copy the folder here and pass "
-        f"it: --weights {place}; or ask for random ones: --weights random.",
-    )
