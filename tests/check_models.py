@@ -271,6 +271,24 @@ ANTIALIASED = after([
     helper.make_node("Resize", ["shrunk", "", "", "large"], ["output_0"], mode="linear"),
 ])  # fmt: skip
 
+ANTIALIASED_INSIDE = after([
+    constant("size_s", [1, 1, HEIGHT // 2, WIDTH // 2], np.int64), constant("size_l", CONTRACT.output_shape, np.int64),
+    constant("never", 999.0), helper.make_node("ReduceMax", ["mean"], ["light0"], keepdims=0),
+    helper.make_node("Less", ["light0", "never"], ["usual"]),
+    helper.make_node(
+        "If", ["usual"], ["output_0"],
+        then_branch=helper.make_graph([
+            helper.make_node("Resize", ["depth", "", "", "size_s"], ["in_body"], mode="linear", antialias=1),
+            helper.make_node("Resize", ["in_body", "", "", "size_l"], ["then_0"], mode="linear"),
+        ], "then", [], [value("then_0", CONTRACT.output_shape)]),
+        else_branch=helper.make_graph(
+            [helper.make_node("Identity", ["depth"], ["else_0"])], "else", [], [value("else_0", CONTRACT.output_shape)]
+        ),
+    ),
+])  # fmt: skip
+
+TURNED_SHAPE = after([helper.make_node("Transpose", ["depth"], ["output_0"], perm=[0, 1, 3, 2])], (1, 1, WIDTH, HEIGHT))
+
 HALF_SIZE = after(
     [
         constant("small", [1, 1, HEIGHT // 2, WIDTH // 2], np.int64),
@@ -290,6 +308,16 @@ def then(*edits: Edit) -> Edit:
 
 def stretched(low: float, high: float) -> Change:
     return lambda depth: low + (high - low) * (depth - depth.min()) / (depth.max() - depth.min())
+
+
+def between_percentiles(depth: Tensor) -> Tensor:
+    """The first to the 99th of each frame, to 0.1 to 0.9: a range that no pixel but a plateau's reaches."""
+    low, high = np.percentile(depth, (1, 99))
+    return 0.1 + 0.8 * np.clip((depth - low) / (high - low), 0, 1)
+
+
+def in_bgr(x: Tensor) -> Tensor:
+    return normalised(x[:, ::-1])
 
 
 def on_its_side(depth: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ ALL_NAMES = [
     "valid ONNX", "one file", "one input", "one output", "input name", "output name", "input type", "output type",
     "input shape", "output shape", "runs", "finite", "range", "deterministic", "answers the picture", "no stretching",
     "depth direction", "colour order", "left-right", "up-down", "not on its side", "input range", "normalisation",
-    "no saturation", "no offset", "IR version", "operator set", "file size", "resize antialias", "resize align_corners",
+    "no saturation", "no offset", "linear in depth", "IR version", "operator set", "file size", "resize antialias",
+    "resize align_corners",
     "fits the NPU", "NPU traps", "parameters", "MACs", "largest activation", "latency, estimated", "latency, measured",
     "teacher licence", "encoder weights licence", "data licence",
 ]  # fmt: skip

@@ -119,7 +119,7 @@ def test_without_litert_its_installation_is_named(tmp_path: Path, monkeypatch: p
         open_runner(path)
 
 
-@each_torch
+@pytest.mark.parametrize("kind", ["TorchScript", pytest.param("exported program", marks=pytest.mark.slow)])
 def test_a_good_torch_model_passes(kind: str, tmp_path: Path, frames: FrameFolder) -> None:
     findings = check_model(saved(kind, tmp_path, Net()), frames)
     assert [one.name for one in findings][: len(INTERFACE)] == INTERFACE
@@ -129,7 +129,7 @@ def test_a_good_torch_model_passes(kind: str, tmp_path: Path, frames: FrameFolde
     assert "--input_specs" in by_name(findings)["output name"].found
 
 
-@each_torch
+@pytest.mark.parametrize("kind", ["TorchScript", pytest.param("exported program", marks=pytest.mark.slow)])
 def test_the_conversion_agrees_with_torch(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     layers = (torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.BatchNorm2d(4), torch.nn.ReLU6(), torch.nn.Conv2d(4, 1, 1))
@@ -154,9 +154,15 @@ WRONG: dict[str, tuple[Callable[[torch.Tensor], Any], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", WRONG)
+@pytest.mark.parametrize(
+    ("kind", "mistake"),
+    [
+        pytest.param(kind, mistake, marks=[pytest.mark.slow] if kind != "TorchScript" else [])
+        for kind in TORCH
+        for mistake in WRONG
+    ],
+)
 @pytest.mark.usefixtures("unconverted")
-@each_torch
 def test_each_mistake_in_a_torch_model_is_named(kind: str, mistake: str, tmp_path: Path) -> None:
     change, expected = WRONG[mistake]
     assert failed(check_model(saved(kind, tmp_path, Net(change)))) == expected
@@ -170,9 +176,16 @@ def test_torchscript_for_channels_last_does_not_run(tmp_path: Path) -> None:
     findings = check_model(script(tmp_path / "m.pt", Last(), torch.zeros(1, HEIGHT, WIDTH, 3)))
     assert failed(findings) == {"runs"}
     assert {"input shape", "output shape", "valid ONNX", "finite"} <= undecided(findings)
-    assert "does not run on the contract's input" in by_name(findings)["output shape"].found
+    assert "does not run on the contract's input, see runs" in by_name(findings)["output shape"].found
+    stops = by_name(findings)["runs"].found
+    assert stops.startswith("stops: ")
+    assert "channels" in stops  # the last line of TorchScript's traceback, which says what is wrong
+    assert "Traceback" not in stops
+    assert [one.found for one in findings].count(stops) == 1
+    assert not any(".." in one.sentence() for one in findings)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconverted")
 def test_a_program_for_another_input_fails_by_its_shape(tmp_path: Path) -> None:
     class Last(Net):
@@ -184,6 +197,7 @@ def test_a_program_for_another_input_fails_by_its_shape(tmp_path: Path) -> None:
     assert by_name(findings)["runs"].found == "not run, see input shape"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconverted")
 def test_a_programs_free_batch_is_named(tmp_path: Path) -> None:
     free = {"x": {0: torch.export.Dim("batch", min=1, max=8)}}

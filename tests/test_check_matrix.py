@@ -14,10 +14,12 @@ import onnx
 import pytest
 from check_models import (
     ANTIALIASED,
+    ANTIALIASED_INSIDE,
     HALF_SIZE,
     NAN_WITHOUT_CONTRAST,
     NEGATIVE_ON_BLACK,
     NOISY,
+    TURNED_SHAPE,
     Bench,
     Builder,
     a_second_input,
@@ -25,6 +27,7 @@ from check_models import (
     after,
     batch_of_two,
     bench,
+    between_percentiles,
     cast,
     channels_last,
     constant,
@@ -33,6 +36,7 @@ from check_models import (
     edited,
     emits,
     given_as,
+    in_bgr,
     nan_at,
     near,
     network,
@@ -49,6 +53,7 @@ from check_models import (
 from lpcv.data.folder import open_folder
 from lpcv.submission.check.findings import GROUPS, Finding, exit_code
 from lpcv.submission.check.preflight import check_model
+from lpcv.train.zoo.variants import RANDOM_WEIGHTS_KEY
 from meaning_models import HEIGHT, WIDTH, as_it_is, by_name, failed
 from onnx import TensorProto, helper
 
@@ -62,6 +67,7 @@ GOOD: dict[str, tuple[Builder, set[str]]] = {
     # the model, and what these frames cannot decide
     "depth": (eats(as_it_is, as_it_is), set()),
     "normalised in the graph": (eats(normalised), set()),
+    "no farther than 5 m": (emits(lambda depth: np.minimum(depth, np.float32(0.5))), set()),
     "a tenth of depth": (emits(lambda depth: depth * 0.1), set()),
     "depth in another unit": (emits(lambda depth: depth * 0.3048), set()),
     "another graph": (network, {"colour order"}),
@@ -107,6 +113,8 @@ MISTAKES: dict[str, tuple[Builder, dict[str, str]]] = {
         ], elem=TensorProto.INT64)),
         {"output type": "int64", "range": "outside on"},
     ),
+    "depth as int64": (edited(given_as(TensorProto.INT64)), {"output type": "int64"}),
+    "output on its side": (edited(TURNED_SHAPE), {"output shape": "(1, 1, 640, 480)"}),
     "stops": (edited(stops), {"runs": "stops: "}),
     "metres": (
         edited(after([constant("ten", 10.0), helper.make_node("Mul", ["depth", "ten"], ["output_0"])])),
@@ -126,13 +134,24 @@ MISTAKES: dict[str, tuple[Builder, dict[str, str]]] = {
     ),
     "min-max of each frame": (emits(stretched(0, 1)), {"no stretching": "reach both 0 and 1"}),
     "min-max to other ends": (emits(stretched(0.1, 0.7)), {"no stretching": "reach from 0.1 to 0.7"}),
+    "percentiles of each frame": (emits(between_percentiles), {"no stretching": "another depth on each frame"}),
     "inverse depth": (emits(near), {"depth direction": "inverse depth: rank correlation with truth -"}),
     "1 - depth": (emits(lambda depth: 1 - depth), {"depth direction": "inverted depth (a constant minus depth): "}),
     "min-max of inverse depth": (
         emits(lambda depth: stretched(0, 1)(1 / depth)),
         {"no stretching": "reach both 0 and 1", "depth direction": "inverse depth: "},
     ),
-    "BGR": (eats(normalised, lambda x: normalised(x[:, ::-1])), {"colour order": "BGR: "}),
+    "BGR": (eats(normalised, in_bgr), {"colour order": "BGR: "}),
+    "inverse depth in BGR": (
+        eats(normalised, in_bgr, near), {"depth direction": "inverse depth: ", "colour order": "BGR: "},
+    ),
+    "left-right in BGR": (
+        eats(normalised, in_bgr, lambda depth: depth[:, ::-1]), {"colour order": "BGR: ", "left-right": "mirrored: "},
+    ),
+    "0 to 1 in BGR": (
+        eats(as_it_is, lambda x: x[:, ::-1] / 255), 
+        {"input range": "0 to 1, and BGR: ", "colour order": "see input range"},
+    ),
     "left-right": (emits(lambda depth: depth[:, ::-1]), {"left-right": "mirrored: "}),
     "upside down": (emits(lambda depth: depth[::-1]), {"up-down": "upside down: "}),
     "turned by 180 degrees": (
@@ -143,6 +162,7 @@ MISTAKES: dict[str, tuple[Builder, dict[str, str]]] = {
     ),
     "transposed": (emits(on_its_side), {"not on its side": "transposed: "}),
     "expects 0 to 1": (eats(standard), {"input range": "it expects 0 to 1: "}),
+    "expects -1 to 1": (eats(as_it_is, lambda x: x / 127.5 - 1), {"input range": "it expects -1 to 1: "}),
     "not normalised": (eats(as_it_is), {"normalisation": "it does not normalise at all: "}),
     "mean and deviation left out": (
         eats(lambda x: x / 255), {"normalisation": "it divides by 255, but leaves out mean and deviation: "},
@@ -159,6 +179,19 @@ MISTAKES: dict[str, tuple[Builder, dict[str, str]]] = {
     ),
     "saturated": (emits(lambda depth: np.minimum(depth * 6, 1)), {"no saturation": " at 1 "}),
     "cut off at 0": (emits(lambda depth: np.maximum(depth - 0.25, 0)), {"no saturation": "of the trusted pixels at 0"}),
+    "cut off elsewhere": (
+        emits(lambda depth: np.minimum(depth, np.float32(0.15))), {"no saturation": "at 0.15, the greatest value"},
+    ),
+    "log depth": (
+        emits(lambda depth: np.clip(np.log(depth * 100) / 8, 0.001, 1)), {"linear in depth": "bent: log depth: "},
+    ),
+    "log of 1 + depth": (emits(lambda depth: np.log1p(10 * depth) / 3), {"linear in depth": "bent: log(1 + depth): "}),
+    "square root": (emits(np.sqrt), {"linear in depth": "bent: the square root of depth: "}),
+    "square": (emits(np.square), {"linear in depth": "bent: the square of depth: "}),
+    "a constant minus 1 / depth": (
+        emits(lambda depth: np.maximum(1 - 0.02 / depth, 0.001)),
+        {"linear in depth": "bent: a constant minus 1 / depth: "},
+    ),
     "an offset": (emits(lambda depth: np.minimum(depth + 0.2, 1)), {"no offset": "predicted F-Score"}),
     "unsorted nodes": (edited(unsorted), {"valid ONNX": "sorted"}),
     "external data": (
@@ -167,6 +200,7 @@ MISTAKES: dict[str, tuple[Builder, dict[str, str]]] = {
     "IR version too new": (edited(version(ir=12)), {"IR version": "12"}),
     "operator set too new": (edited(version(opset=24)), {"operator set": "24"}),
     "antialias": (edited(ANTIALIASED), {"resize antialias": "1: Resize:shrunk"}),
+    "antialias in a body": (edited(ANTIALIASED_INSIDE), {"resize antialias": "1: Resize:in_body"}),
     "an operator that the NPU lacks": (
         edited(after([helper.make_node("Celu", ["depth"], ["output_0"], name="/head/Celu")])),
         {"fits the NPU": "1 Celu: /head/Celu"},
@@ -177,11 +211,17 @@ VARIANTS = {
     "NaN without contrast", "min-max to other ends", "min-max of inverse depth", "turned by 180 degrees", "stops",
     "inverse and upside down", "mean and deviation left out", "divided by 255 twice", "cut off at 0", "unsorted nodes",
     "1 - depth, not normalised", "output of half the size", "metres", "another output name", "NaN on black",
-    "an offset", "upside down",
+    "an offset", "upside down", "left-right in BGR", "0 to 1 in BGR", "expects -1 to 1", "log depth",
+    "log of 1 + depth", "saturated", "two outputs", "square root", "external data", "free batch in",
+    "square", "a constant minus 1 / depth", "percentiles of each frame", "output on its side", "cut off elsewhere",
+    "input of half the size", "int64 in", "two inputs", "one map for all", "antialias",
+    "NaN on one grey", "normalised twice", "batch of two",
+    "inverse depth that expects 0 to 1", "expects 0 to 1", "min-max of each frame", "left-right", "1 - depth",
+    "another input name", "float64 out", "BGR", "IR version too new",
 }  # fmt: skip
-"""What `make test-slow` alone runs: further forms of mistakes that a fast test plants here, or, of an offset and of
-upside down, in test_meaning_scale.py and test_check.py."""
-FAST_ON_REAL = ("two outputs", "inverse depth", "BGR", "transposed", "not normalised")
+"""What `make test-slow` alone runs: further forms of mistakes that a fast test plants here, in test_meaning_scale.py,
+in test_meaning_input.py or in test_check.py."""
+FAST_ON_REAL = ("inverse depth", "BGR", "transposed")
 UNFED = {"input of half the size", "channels last", "batch of two", "float64 in", "int64 in", "two inputs"}
 
 
@@ -221,7 +261,9 @@ def demand(findings: Sequence[Finding], expected: dict[str, str]) -> None:
     assert exit_code(findings) == bool(expected)
 
 
-@pytest.mark.parametrize("kind", slow(GOOD, {"depth", "depth in another unit"}))
+@pytest.mark.parametrize(
+    "kind", slow(GOOD, {"depth", "a tenth of depth", "depth in another unit", "no farther than 5 m"})
+)
 def test_good_models_pass_clean(kind: str, synthetic: Bench, tmp_path: Path) -> None:
     build, open_ones = GOOD[kind]
     found = check_model(build(synthetic, tmp_path / "m.onnx"), synthetic.frames)
@@ -234,6 +276,8 @@ def test_each_mistake_fails_by_its_own_name(mistake: str, synthetic: Bench, tmp_
     build, expected = MISTAKES[mistake]
     found = check_model(build(synthetic, tmp_path / "m.onnx"), synthetic.frames)
     demand(found, expected)
+    # A picture is drawn for each failure of meaning.
+    assert all(1 <= len(one.worst) <= 3 for one in found if one.state == "fail" and one.group == "meaning")
     if mistake in UNFED:
         later = [one for one in found if one.group in ("behaviour", "meaning") or one.name == "runs"]
         assert {one.state for one in later} == {"undecided"}
@@ -268,7 +312,7 @@ def test_random_weights_mean_nothing(mistake: str | None, synthetic: Bench, tmp_
     """They say so in the file, and what they answer by chance is neither passed nor failed."""
     path = (MISTAKES[mistake] if mistake else GOOD["depth"])[0](synthetic, tmp_path / "m.onnx")
     model = onnx.load(path)
-    helper.set_model_props(model, {"weights": "random"})
+    helper.set_model_props(model, {RANDOM_WEIGHTS_KEY: "seed 0", "weights": "random"})
     onnx.save(model, path)
     found = check_model(path, synthetic.frames)
     demand(found, {})

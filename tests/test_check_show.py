@@ -32,7 +32,7 @@ def test_without_a_failure_or_of_an_unknown_name() -> None:
 
 
 def test_the_table_in_a_hundred_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    show(everything("no offset"), Path("runs/mine"), Path("val"), Path("check.png"))
+    show(everything("no offset"), Path("runs/mine"), Path("val"), Path("f.json"))
     told = capsys.readouterr()
     lines = told.out.splitlines()
     assert max(map(len, lines)) <= WIDTH
@@ -41,8 +41,9 @@ def test_the_table_in_a_hundred_columns(capsys: pytest.CaptureFixture[str]) -> N
     first = next(line for line in lines if "no offset" in line)
     assert lines.index(first) == names.index("failed") + 1
     assert "FAILED no offset: expected what no offset expects" in told.err
-    assert "Look at check.png." in told.err
-    assert "40 findings: 39 pass, 1 fail, 0 undecided" in told.err
+    assert "Written to f.json." in told.err
+    assert "--json" not in told.err
+    assert "41 findings: 40 pass, 1 fail, 0 undecided" in told.err
     assert "Next:" not in told.err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def test_torchscript_that_reads_files_is_refused(tmp_path: Path) -> None:
             return x + torch.from_file("secret", size=1)
 
     torch.jit.script(Reads()).save(str(tmp_path / "m.pt"))
-    with pytest.raises(InputError, match=r"reaches beyond tensors \(torch.from_file\)"):
+    with pytest.raises(InputError, match=r"reaches beyond tensors \(from_file\)"):
         open_runner(tmp_path / "m.pt")
 
 
@@ -149,3 +150,90 @@ def test_torchscript_that_calls_another_library_is_refused(tmp_path: Path) -> No
     good = script(tmp_path / "m.pt", Net())
     with pytest.raises(InputError, match="reaches beyond tensors"):
         open_runner(rewritten(good, tmp_path / "bad.pt", change))
+
+
+CALLS = {
+    "ops.aten": "ops.aten.save(image, {mark!r})", "torch": "torch.save(image, {mark!r})",
+    "continued": "ops.aten.\\\nsave(image, {mark!r})", "continued library": "ops.\\\nimage.write_file({mark!r}, image)",
+    "another name": "other.save(image, {mark!r})", "escapes": 'getattr(torch, "\\x73ave")(image, {mark!r})',
+}  # fmt: skip
+
+
+HIDDEN: dict[str, Callable[[str], str]] = {
+    "as it is": lambda name: name,
+    "suffix in capitals": lambda name: name.removesuffix(".py") + ".PY" if name.endswith(".py") else name,
+    "folder in capitals": lambda name: name.replace("/code/", "/CODE/"),
+    "another root": lambda name: f"x{name}" if name.endswith(".py") else name,
+}
+
+
+class Mean(torch.nn.Module):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.mean(image, [1], True)
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("script") / "m.pt"
+    torch.jit.script(Mean()).save(str(path))
+    return path
+
+
+def hostile_script(source: Path, target: Path, call: str, rename: Callable[[str], str]) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for info in old.infolist():
+            content = old.read(info)
+            if info.filename.endswith(".py"):
+                wrong = f"    other = torch\n    _9 = {call}\n    return".encode()
+                assert b"    return" in content
+                content = content.replace(b"    return", wrong, 1)
+            new.writestr(rename(info.filename), content)
+        new.writestr(f"{old.namelist()[0].split('/')[0]}/code/x.py", b"")
+    return target
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_torchscript_that_writes_a_file_is_refused_wherever_its_code_lies(
+    hidden: str, scripted: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+    path = hostile_script(scripted, tmp_path / "m.pt", CALLS["ops.aten"].format(mark=str(mark)), HIDDEN[hidden])
+    if hidden != "another root":
+        torch.jit.load(path)(PICTURE)  # the trap is one
+        assert mark.exists()
+        mark.unlink()
+    with pytest.raises(InputError, match="is not opened") as caught:
+        open_runner(path)
+    assert "\n" not in str(caught.value)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("spelling", CALLS)
+def test_torchscript_that_writes_a_file_is_refused_however_it_is_spelt(
+    spelling: str, scripted: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "ran"
+    path = hostile_script(scripted, tmp_path / "m.pt", CALLS[spelling].format(mark=str(mark)), lambda name: name)
+    with pytest.raises(InputError, match="reaches beyond tensors"):
+        open_runner(path)
+    assert not mark.exists()
+
+
+def test_of_two_members_alike_none_is_taken(scripted: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(scripted) as old:
+        inside = next(name.partition("/")[2] for name in old.namelist() if name.endswith(".py"))
+    path = rewritten(scripted, tmp_path / "m.pt", lambda _, content: content)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"m/{inside.replace('code', 'Code')}", b"")
+    with pytest.raises(InputError, match="may be taken for one another"):
+        open_runner(path)
+
+
+def test_other_torchscript_is_read(scripted: Path, tmp_path: Path) -> None:
+    """Submodules whose names are numbers, further files, no positions of the source."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.ReLU(), torch.nn.Conv2d(4, 1, 1)).eval()
+    torch.jit.save(torch.jit.script(net), tmp_path / "m.pt", _extra_files={"notes.txt": b"mine"})
+    with torch.no_grad():
+        truth = net(PICTURE).numpy()
+    np.testing.assert_allclose(open_runner(tmp_path / "m.pt").answer(PICTURE.numpy()), truth, atol=1e-6)
+    assert open_runner(scripted).answer(PICTURE.numpy()).shape == CONTRACT.output_shape

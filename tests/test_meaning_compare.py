@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from lpcv.submission.check.meaning import falling
 from lpcv.submission.check.meaning_compare import aligned_error, inverse_error, likeness, rank_correlation, ranks
 from scipy.stats import rankdata, spearmanr
 
@@ -55,3 +56,16 @@ def test_depth_itself_is_no_inverse_depth() -> None:
     assert inverse_error(TRUTH, np.ones(4)) == pytest.approx(constant)
     assert inverse_error(TRUTH, TRUTH) == pytest.approx(constant)
     assert inverse_error(TRUTH, 1 - 0.1 * TRUTH) < 0.5 * constant
+
+
+@pytest.mark.parametrize(
+    ("bends", "kind"),
+    [
+        ([0.2, 0.1, 0.3], "inverse depth"),
+        ([-0.2, -0.1, -0.3], "inverted depth (a constant minus depth)"),
+        ([0.01, 0.01, 0.01], "inverse or inverted depth"),
+        ([0.5, -0.1, -0.1, 0.1], "inverse or inverted depth"),
+    ],
+)
+def test_inverse_and_inverted_depth_are_told_apart_where_it_is_clear(bends: list[float], kind: str) -> None:
+    assert falling(bends) == kind

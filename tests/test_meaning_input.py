@@ -48,6 +48,8 @@ MISTAKES: dict[str, tuple[Change, Change, str]] = {
     "mean and deviation left out": (lambda x: x / 255, normalised, "normalisation"),
     "mean and deviation twice": (lambda x: standard(normalised(x)), normalised, "normalisation"),
     "divided by 255 twice": (lambda x: normalised(x / 255), normalised, "normalisation"),
+    "expects -1 to 1": (lambda x: x, lambda x: x / 127.5 - 1, "input range"),
+    "scaled to -1 to 1 twice": (lambda x: (x / 127.5 - 1) / 127.5 - 1, lambda x: x / 127.5 - 1, "normalisation"),
 }
 
 
@@ -72,7 +74,7 @@ def test_a_good_model_passes_clean(own: Change, depths: list[Tensor], frames: Fr
     assert {name: one.found for name, one in found.items() if one.state != "pass" and name in NAMES} == {}
 
 
-@pytest.mark.parametrize("mistake", some_slow(MISTAKES, "expects 0 to 1, and normalises", "no normalisation"))
+@pytest.mark.parametrize("mistake", some_slow(MISTAKES, "expects -1 to 1", "no normalisation"))
 def test_each_mistake_of_the_input_is_named_with_its_remedy(
     mistake: str, depths: list[Tensor], frames: FrameFolder, tmp_path: Path
 ) -> None:
@@ -92,10 +94,11 @@ def test_the_probe_undoes_the_mistake_that_it_names() -> None:
     undone = {
         "x / 255": lambda x: x, "(x / 255 - mean) / std": lambda x: x, "(x - 255 mean) / std": lambda x: x / 255,
         "x std + 255 mean": lambda x: standard(normalised(x)), "255 x": lambda x: normalised(x / 255),
+        "x / 127.5 - 1": lambda x: x, "127.5 (x + 1)": lambda x: (x / 127.5 - 1) / 127.5 - 1,
     }  # fmt: skip
     assert set(undone) == set(PROBES)
     for name, model in undone.items():
-        expected = x / 255 if name == "x / 255" else normalised(x)
+        expected = x / 255 if name == "x / 255" else x / 127.5 - 1 if "127.5" in name else normalised(x)
         np.testing.assert_allclose(model(PROBES[name].feed(x)), expected, rtol=1e-4, atol=1e-4)
 
 

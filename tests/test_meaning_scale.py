@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.data.folder import FrameFolder, open_folder
 from lpcv.data.frame import Frame, Record
+from lpcv.submission.check.behaviour import Range, stretching
+from lpcv.submission.check.meaning_bend import FrameBend, bend_finding, measure_bend
 from lpcv.submission.check.meaning_evidence import NAMES
-from lpcv.submission.check.meaning_scale import FrameScale, measure_scale, official_scores, offset_finding
+from lpcv.submission.check.meaning_scale import (
+    FrameScale,
+    Repair,
+    measure_scale,
+    official_scores,
+    offset_finding,
+    saturation_finding,
+)
 from lpcv.submission.check.preflight import check_model
 from meaning_models import (
     HEIGHT,
@@ -65,7 +74,12 @@ def frames(depths: list[Map], tmp_path_factory: pytest.TempPathFactory) -> Frame
 
 
 @pytest.mark.parametrize(
-    "emit", [lambda depth: depth, lambda depth: 0.1 * depth, lambda depth: np.clip(2.4 * depth, 0, 1)]
+    "emit",
+    [
+        pytest.param(lambda depth: depth, marks=pytest.mark.slow),
+        pytest.param(lambda depth: 0.1 * depth, marks=pytest.mark.slow),
+        lambda depth: np.clip(2.4 * depth, 0, 1),
+    ],
 )
 def test_depth_at_any_scale_passes_clean(emit: Change, depths: list[Map], frames: FrameFolder, tmp_path: Path) -> None:
     found = check_model(emitter(tmp_path / "m.onnx", frames, depths, emit), frames)
@@ -173,6 +187,86 @@ def test_an_offset_fails_where_it_costs_much_on_all_frames_alike(
     assert offset_finding(evidence(*pairs), lambda _: gain, "on frames").state == state
 
 
+def test_a_clamp_is_one_value_on_most_frames() -> None:
+    def frames(*most: float) -> list[FrameScale]:
+        return [FrameScale(str(at), 0, 0, 0, 0, 0, 0, (0.0, one), (0.0, 0.2)) for at, one in enumerate(most)]
+
+    assert saturation_finding(frames(0.3, 0.3, 0.3), "on frames").state == "fail"
+    assert saturation_finding(frames(0.3, 0.3, 0.2), "on frames").state == "fail"
+    assert saturation_finding(frames(0.3, 0.3, 0.3), "on frames", stretched=True).state == "pass"
+    assert saturation_finding(frames(0.3, 0.2, 0.1), "on frames").state == "pass"  # each its own
+    assert saturation_finding(frames(0.3, 0.3, 0.2, 0.2, 0.1), "on frames").state == "pass"
+
+
+PINNED = [(0.1, middle, 0.9) for middle in (0.3, 0.4, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("cuts", "at_end", "state"),
+    [
+        ([(0.5, 3.0), (0.5, 3.0), (0.5, 3.0)], 0.01, "pass"),
+        ([(0.5, 3.0), (0.5, 5.0), (0.5, 8.0)], 0.01, "fail"),
+        ([(0.3, 3.0), (0.5, 3.0), (0.9, 3.0)], 0.01, "fail"),
+        ([(0.5, 3.0), (0.5, 3.3), (0.5, 3.6)], 0.01, "undecided"),
+        ([None, None, None], 0.01, "undecided"),
+        ([None, None, None], 0.0001, "fail"),
+    ],
+)
+def test_a_clamp_cuts_at_one_depth_and_a_stretch_does_not(
+    cuts: list[tuple[float, float] | None], at_end: float, state: str
+) -> None:
+    ranges = [Range(*one, at_end, cut) for one, cut in zip(PINNED, cuts, strict=True)]
+    assert stretching(ranges)[0] == state
+
+
+def curved(curve: Change, noise: float = 0.0) -> list[FrameBend]:
+    found = []
+    for seed in range(4):
+        depth = scene(seed)
+        off = 1 + noise * np.random.default_rng(seed).standard_normal(depth.shape).astype(np.float32)
+        bend = measure_bend(frame_of(depth), curve(depth) * off)
+        assert bend is not None
+        found.append(bend)
+    return found
+
+
+CURVED: dict[str, Change] = {
+    "log depth": lambda depth: 0.1 * np.log(depth) + 0.3, "log(1 + depth)": lambda depth: 0.2 * np.log1p(depth),
+    "the square root of depth": np.sqrt, "the square of depth": lambda depth: depth**2 / 20,
+    "a constant minus 1 / depth": lambda depth: 1 - 0.3 / depth,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("curve", CURVED)
+def test_a_curve_is_named_and_undone(curve: str) -> None:
+    """The repair gives depth back, up to one scale."""
+    evidence = curved(CURVED[curve])
+    asked = []
+
+    def gain(repairs: dict[str, Repair]) -> tuple[float, float]:
+        asked.append(repairs)
+        return 70.0, 90.0
+
+    found = bend_finding(evidence, gain, "on frames")
+    assert found.state == "fail"
+    assert found.found.startswith(f"bent: {curve}: ")
+    assert len(found.worst) == 3
+    depth = scene(0)
+    straight = evidence[0].unbend(curve)(CURVED[curve](depth))
+    np.testing.assert_allclose(straight / np.median(straight), depth / np.median(depth), rtol=0.02)
+    assert bend_finding(evidence, lambda _: (70.0, 71.0), "on frames").state == "pass"
+    assert bend_finding(evidence, lambda _: (70.0, float("nan")), "on frames").state == "undecided"
+
+
+@pytest.mark.parametrize("straight", [lambda depth: depth, lambda depth: depth + 1, lambda depth: 0.1 * depth - 0.02])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_a_line_is_no_curve_whatever_its_offset_and_noise(straight: Change, noise: float) -> None:
+    def never(_: object) -> tuple[float, float]:
+        raise AssertionError("the official score takes seconds")
+
+    assert bend_finding(curved(straight, noise), never, "on frames").state == "pass"
+
+
 def test_a_small_offset_is_not_scored() -> None:
     def never(_: object) -> tuple[float, float]:
         raise AssertionError("the official score takes seconds")
@@ -183,7 +277,7 @@ def test_a_small_offset_is_not_scored() -> None:
 def test_the_official_score_where_confidence_is_unknown() -> None:
     depth = scene(1)
     full = cv2.resize(depth, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
-    plain, without = official_scores(frame_of(depth), full + 1, 1.0)
+    plain, without = official_scores(frame_of(depth), full + 1, lambda output: output - 1)
     assert without > 99
     assert plain < without - 5
 

@@ -13,7 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from ...hub_jobs.htp.graph import Graph
 from .findings import Finding, State
-from .graph import computed_nodes, counts, graph_of
+from .graph import BYTES_PER_MB, computed_nodes, counts, graph_of
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 UNCOUNTED = (
@@ -21,7 +21,6 @@ UNCOUNTED = (
     "QLinearConv", "QLinearMatMul", "QGemm", "FusedConv", "FusedMatMul", "If", "Loop", "Scan",
 )  # fmt: skip
 """Operators that multiply, and whose multiplications are not counted."""
-BYTES_PER_MB = 1e6
 NO_LIMIT = "counted; the rules set no limit"
 
 

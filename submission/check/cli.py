@@ -35,31 +35,42 @@ def check(
     lpcv check runs/mine --data datasets/val --device "Samsung Galaxy S24"
     lpcv check model.onnx --json findings.json
     lpcv check model.tflite --data datasets/val
+
     MODEL is a run, an .onnx or .tflite file, a TorchScript file or an exported program. Nothing is asked of AI Hub:
     what a device has measured is looked up in this folder's ledger.
     """
+    from ...console import note
     from ...contract import CURRENT
     from ...data.folder import open_folder, select
     from ...data.images import write_png
+    from ...errors import InputError
     from ...files import demand_writable, sha256_file, write_json
     from ...runs import Run, is_run
     from .findings import exit_code, findings_json
     from .opening import model_file
+    from .outputs import demand_known, demand_nothing_lost
     from .picture import draw_evidence, evidence_frames
     from .preflight import Circumstances, check_model
     from .show import show
 
-    demand_writable({"--json": json_file})
+    if chosen and data is None:
+        raise InputError("--frames chooses from the frames of --data, which is not given.", "Add --data DIR.")
+    if device is not None:
+        demand_known(device)
+    wanted = {"--json": json_file, "--picture": picture if data else None}
+    demand_writable(wanted, ("--picture",))
     path = model_file(model)
     frames = select(open_folder(data), chosen) if data else None
+    demand_nothing_lost(wanted, path, data)
     run = Run(model) if is_run(model) else None
     findings = check_model(path, frames, Circumstances(device, run))
-    worst = evidence_frames(findings)
-    if worst and frames:
-        write_png(picture, draw_evidence(path, frames, worst))
     if json_file:
         write_json(
             json_file, findings_json(findings, model=path.name, model_sha256=sha256_file(path), edition=CURRENT.name)
         )
-    show(findings, model, data, picture if worst and frames else None)
+    show(findings, model, data, json_file)
+    worst = evidence_frames(findings)
+    if worst and frames:  # last, so that whatever happens to it the findings are told
+        write_png(picture, draw_evidence(path, frames, worst))
+        note(f"Look at {picture}.")
     ctx.exit(exit_code(findings))

@@ -18,7 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "behaviour": ("finite", "range", "deterministic", "answers the picture", "no stretching"),
     "meaning": (
         "depth direction", "colour order", "left-right", "up-down", "not on its side", "input range", "normalisation",
-        "no saturation", "no offset",
+        "no saturation", "no offset", "linear in depth",
     ),
     "graph": ("IR version", "operator set", "file size", "resize antialias", "resize align_corners"),
     "NPU": ("fits the NPU", "NPU traps"),
@@ -59,7 +59,7 @@ class Finding:
 
     def sentence(self) -> str:
         """One line for a person: what is wrong, why it matters, what to do."""
-        return f"{self.name}: expected {self.expected}, found {self.found}. {self.why} {self.remedy}"
+        return f"{self.name}: expected {self.expected}, found {self.found.rstrip('.')}. {self.why} {self.remedy}"
 
 
 def state_of(passed: bool) -> State:

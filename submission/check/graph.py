@@ -7,12 +7,13 @@ What else belongs to the graph has its name elsewhere: 64-bit numbers and free s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx.inliner
 from onnx import ModelProto, NodeProto
 
+from ...console import some
 from ...hub_jobs.htp.advice import advice_for
 from ...hub_jobs.htp.graph import Graph, attribute
 from ...onnx_session import external_files
@@ -32,7 +33,6 @@ MOST_FILE_BYTES = 2**31 - 1
 BYTES_PER_MB = 1e6
 FROM_NOTHING = ("Random", "Bernoulli", "Multinomial")
 """Operators (beginnings of names) whose output is no constant, though no input or a constant one goes in."""
-NAMES_SHOWN = 3
 
 
 def graph_of(model: ModelProto) -> Graph:
@@ -68,15 +68,18 @@ def computed_nodes(graph: Graph) -> list[NodeProto]:
     return kept
 
 
+def inner_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """The nodes in the bodies of If, Loop and Scan, at any depth."""
+    for node in nodes:
+        for one in node.attribute:
+            for body in (*([one.g] if one.HasField("g") else []), *one.graphs):
+                yield from body.node
+                yield from inner_nodes(body.node)
+
+
 def called(node: NodeProto) -> str:
     """The node's name, or "Erf:y" for a nameless one that makes y."""
     return node.name or f"{node.op_type}:{node.output[0] if node.output else ''}"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + more
 
 
 def counts(words: Iterable[str]) -> str:
@@ -136,7 +139,8 @@ def _size(model: ModelProto, path: Path | None) -> Finding:
 
 
 def _antialias(graph: Graph) -> Finding:
-    found = [node for node in computed_nodes(graph) if node.op_type == "Resize" and attribute(node, "antialias", 0)]
+    nodes = [*computed_nodes(graph), *inner_nodes(graph.nodes)]
+    found = [node for node in nodes if node.op_type == "Resize" and attribute(node, "antialias", 0)]
     advice = advice_for("Resize", "antialias")
     if advice is None:
         raise AssertionError("the table of advice has no row for antialias")
@@ -154,7 +158,7 @@ def _align_corners(graph: Graph) -> Finding:
     """Never a failure: trained so, a network is right so; and compiled and emulated it is computed as written."""
     found = [
         node
-        for node in computed_nodes(graph)
+        for node in (*computed_nodes(graph), *inner_nodes(graph.nodes))
         if node.op_type == "Resize" and attribute(node, "coordinate_transformation_mode", "") == "align_corners"
     ]
     nearest = [node for node in found if attribute(node, "mode", "nearest") == "nearest"]

@@ -4,13 +4,14 @@ Each probe is the picture changed in the way that would undo ONE mistake in the 
 to a probe fits the truth much better than the answer to the picture itself, that mistake was made. Rank correlation and
 error must agree, on nearly every frame: a weak model may gain a little of one of them from a paler picture by chance.
 A model that gives inverse depth makes the same mistakes, so an answer may also fit by falling where the truth rises.
+Where no probe fits, each is tried again with red and blue exchanged: a model may be wrong in both.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,15 @@ import numpy.typing as npt
 
 from ...data.frame import Frame
 from .findings import Finding, State
-from .meaning import CONSISTENT_SHARE, KNOWS_DEPTH, KNOWS_VIEW, UPRIGHT, VIEW_MARGIN
+from .meaning import (
+    CONSISTENT_SHARE,
+    KNOWS_DEPTH,
+    KNOWS_VIEW,
+    MOST_WORST,
+    UPRIGHT,
+    VIEW_MARGIN,
+    FrameMeaning,
+)
 from .meaning_compare import Map, aligned_error, inverse_error, likeness, ranks, shrink, varied
 
 Tensor = npt.NDArray[np.float32]
@@ -52,6 +61,10 @@ PROBES: dict[str, Probe] = {
     "x / 255": Probe(
         RANGE, lambda x: x / 255, "it expects 0 to 1", "Divide by 255 inside the model, before all else."
     ),
+    "x / 127.5 - 1": Probe(
+        RANGE, lambda x: x / 127.5 - 1, "it expects -1 to 1",
+        "Put x / 127.5 - 1 (mean and deviation 0.5) at the beginning of the model.",
+    ),
     "(x / 255 - mean) / std": Probe(
         NORMALISATION, lambda x: (x / 255 - MEAN) / STD, "it does not normalise at all",
         "Put x / 255, minus the mean, divided by the standard deviation at the beginning of the model.",
@@ -64,17 +77,30 @@ PROBES: dict[str, Probe] = {
         NORMALISATION, lambda x: x * STD + 255 * MEAN, "it applies mean and deviation twice",
         "Normalise either in the wrapper or in the network (an image processor, a folded first layer), not in both.",
     ),
+    "127.5 (x + 1)": Probe(
+        NORMALISATION, lambda x: 127.5 * (x + 1), "it scales to -1 to 1 twice",
+        "Scale either in the wrapper or in the network, not in both.",
+    ),
     "255 x": Probe(
         NORMALISATION, lambda x: x * 255, "it divides by 255 twice", "Divide by 255 once: remove one of the two."
     ),
 }  # fmt: skip
 
 
+BGR = ", in BGR"
+SWAPPED = "x" + BGR
+IN_BGR: dict[str, Probe] = {
+    name + BGR: replace(probe, feed=lambda x, feed=probe.feed: feed(x[:, ::-1]), mistake=f"{probe.mistake}, and BGR")
+    for name, probe in PROBES.items()
+}
+ALL_PROBES = PROBES | IN_BGR
+
+
 @dataclass(frozen=True)
 class FrameInput:
     """What one varied frame says. fits: greatest |rank correlation| of the answer to the picture, over all views.
 
-    rank: of the answers to the picture ("") and to each probe, with the truth as it is, -1 to 1
+    rank: of the answers to the picture ("" and `SWAPPED`) and to each probe that was tried, with the truth, -1 to 1
     error: of the same answers taken as depth; inverse: taken as inverse depth; see meaning_compare.py
     """
 
@@ -86,9 +112,9 @@ class FrameInput:
 
 
 def measure_input(
-    frame: Frame, prediction: Map, known: Mapping[str, float], picture: Tensor, answer: Answer
+    frame: Frame, prediction: Map, swapped: Map, known: FrameMeaning, picture: Tensor, answer: Answer
 ) -> FrameInput | None:
-    """prediction: (H, W) finite, the answer to picture; known: `FrameMeaning.rank` of it.
+    """prediction, swapped: (H, W) finite, the answers to picture and to it in BGR; known: what they mean.
 
     None where the frame says nothing; see `varied`.
     """
@@ -97,18 +123,26 @@ def measure_input(
         return None
     truth, mask = found
     true, order = truth[mask], ranks(truth[mask])
-    rank, answers = {"": known[UPRIGHT]}, {"": shrink(prediction)[mask]}
-    for name, probe in PROBES.items():
-        given = answer(np.ascontiguousarray(probe.feed(picture), np.float32))
-        rank[name] = 0.0
-        if given is not None:
-            answers[name] = shrink(given)[mask]
-            rank[name] = likeness(order, ranks(answers[name]))
+    rank = {"": known.rank[UPRIGHT], SWAPPED: known.swapped.rank[UPRIGHT]}
+    answers = {"": shrink(prediction)[mask], SWAPPED: shrink(swapped)[mask]}
+
+    def probe(probes: Mapping[str, Probe]) -> None:
+        for name, one in probes.items():
+            given = answer(np.ascontiguousarray(one.feed(picture), np.float32))
+            rank[name] = 0.0
+            if given is not None:
+                answers[name] = shrink(given)[mask]
+                rank[name] = likeness(order, ranks(answers[name]))
+
+    probe(PROBES)
+    fits = max(map(abs, known.rank.values()))
+    if max(fits, *map(abs, known.swapped.rank.values()), *map(abs, rank.values())) < KNOWS_VIEW:
+        probe(IN_BGR)
     error, inverse = (
         {name: compare(true, answers[name]) if name in answers else math.inf for name in rank}
         for compare in (aligned_error, inverse_error)
     )
-    return FrameInput(frame.name, max(map(abs, known.values())), rank, error, inverse)
+    return FrameInput(frame.name, fits, rank, error, inverse)
 
 
 def input_findings(evidence: Sequence[FrameInput], of: int) -> list[Finding]:
@@ -117,42 +151,59 @@ def input_findings(evidence: Sequence[FrameInput], of: int) -> list[Finding]:
     evidence: of at least one frame; of: how many frames were looked at
     """
     basis = f"on {len(evidence)} of {of} frames"
-    means = {name: _mean(evidence, name) for name in PROBES}
-    raw, fits = _mean(evidence, ""), float(np.mean([one.fits for one in evidence]))
-    guilty = [name for name in PROBES if _explains(evidence, name)]
-    best = max(guilty, key=lambda name: abs(means[name])) if guilty else None
-    return [_judged(index, best, raw, fits, means, basis) for index in range(len(NAMES))]
+    means = {name: _mean(evidence, name) for name in ALL_PROBES}
+    guilty = guilty_probe(evidence)
+    return [_judged(index, guilty, evidence, means, basis) for index in range(len(NAMES))]
 
 
-def _judged(index: int, best: str | None, raw: float, fits: float, means: dict[str, float], basis: str) -> Finding:
+def guilty_probe(evidence: Sequence[FrameInput]) -> str | None:
+    """The probe that explains the answers best; one of `IN_BGR` where the colour order is wrong besides."""
+    guilty = [name for name in ALL_PROBES if _explains(evidence, name)]
+    return max(guilty, key=lambda name: abs(_mean(evidence, name))) if guilty else None
+
+
+def _judged(
+    index: int, best: str | None, evidence: Sequence[FrameInput], means: dict[str, float], basis: str
+) -> Finding:
     own = max((name for name in PROBES if PROBES[name].blames == NAMES[index]), key=lambda name: abs(means[name]))
-    found = f"rank correlation with truth {raw:+.2f} fed x, {means[best or own]:+.2f} fed {best or own} {basis}"
-    if best is not None and PROBES[best].blames == NAMES[index]:
-        return finding(index, "fail", f"{PROBES[best].mistake}: {found}", PROBES[best].remedy)
+    found = (
+        f"rank correlation with truth {_mean(evidence, ''):+.2f} fed x, {means[best or own]:+.2f} fed {best or own} "
+        f"{basis}"
+    )
+    if best is not None and ALL_PROBES[best].blames == NAMES[index]:
+        guilty = ALL_PROBES[best]
+        worst = sorted(evidence, key=lambda one: abs(one.rank[""]))[:MOST_WORST]
+        return finding(index, "fail", f"{guilty.mistake}: {found}", guilty.remedy, tuple(one.name for one in worst))
     if best is not None:
-        return finding(index, "undecided", f"see {PROBES[best].blames}: {found}")
-    if fits < KNOWS_DEPTH:
+        return finding(index, "undecided", f"see {ALL_PROBES[best].blames}: {found}")
+    if float(np.mean([one.fits for one in evidence])) < KNOWS_DEPTH:
         return finding(index, "undecided", f"no clear correlation with depth, however it is fed: {found}")
     return finding(index, "pass", found)
 
 
 def _explains(evidence: Sequence[FrameInput], probe: str) -> bool:
     """Whether the answers to the probe fit the truth, or its inverse, clearly and consistently better."""
-    mean = _mean(evidence, probe)
+    tried = [one for one in evidence if probe in one.rank]
+    if not tried or len(tried) < CONSISTENT_SHARE * len(evidence):
+        return False
+    mean = _mean(tried, probe)
     sign = math.copysign(1, mean)
-    ranks = [(sign * one.rank[probe], abs(one.rank[""])) for one in evidence]
-    errors = [(one.error, one.inverse)[sign < 0] for one in evidence]
-    better = [fed > raw and error[probe] < error[""] for (fed, raw), error in zip(ranks, errors, strict=True)]
+    # A picture in BGR with a probe on top must beat the picture in BGR, not only the picture.
+    plain = ("", SWAPPED) if probe in IN_BGR else ("",)
+    ranks = [(sign * one.rank[probe], max(abs(one.rank.get(name, 0.0)) for name in plain)) for one in tried]
+    told = [one.error if sign > 0 else one.inverse for one in tried]
+    errors = [(error[probe], min(error.get(name, math.inf) for name in plain)) for error in told]
+    better = [fed > raw and error < own for (fed, raw), (error, own) in zip(ranks, errors, strict=True)]
     if abs(mean) < KNOWS_VIEW or np.mean([fed - raw for fed, raw in ranks]) < VIEW_MARGIN:
         return False
     if np.mean(better) < CONSISTENT_SHARE:
         return False
     # An infinite error of the picture's own answer (a median that is not positive) counts as a great one.
-    gains = [math.log(min(one[""], 1e3) / one[probe]) for one in errors if 0 < one[probe] < math.inf]
-    return float(np.mean(gains)) >= ERROR_GAIN
+    gains = [math.log(min(own, 1e3) / max(error, 1e-6)) for error, own in errors if error < math.inf]
+    return bool(gains) and float(np.mean(gains)) >= ERROR_GAIN
 
 
-def finding(index: int, state: State, found: str, remedy: str = "") -> Finding:
+def finding(index: int, state: State, found: str, remedy: str = "", worst: tuple[str, ...] = ()) -> Finding:
     return Finding(
         NAMES[index],
         state,
@@ -161,8 +212,10 @@ def finding(index: int, state: State, found: str, remedy: str = "") -> Finding:
         "The organisers feed RGB from 0 to 255 and normalise nothing. A network that gets numbers it has never seen "
         "answers little better than a constant, which scores 32 on varied frames where the truth scores 98.",
         remedy or "Keep x / 255, mean and standard deviation inside the model, each once, as in training.",
+        worst,
     )
 
 
 def _mean(evidence: Sequence[FrameInput], name: str) -> float:
-    return float(np.mean([one.rank[name] for one in evidence]))
+    """Over the frames that the probe was tried on; 0 where it was on none."""
+    return float(np.mean([one.rank[name] for one in evidence if name in one.rank] or [0.0]))

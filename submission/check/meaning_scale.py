@@ -17,7 +17,7 @@ from ...data.frame import Frame, Level
 from ...evaluate.alignment import least_squares_in_depth
 from ...evaluate.official import score_frame
 from .findings import Finding, State
-from .meaning import CONSISTENT_SHARE
+from .meaning import CONSISTENT_SHARE, MOST_WORST
 from .meaning_compare import Map, aligned_error, sample, varied
 
 NAMES = ("no saturation", "no offset")
@@ -46,8 +46,9 @@ REMEDY = (
     "where the offset is the same on every frame, subtract it as the model's last step.",
 )
 
-Gain = Callable[[Sequence["FrameScale"]], tuple[float, float]]
-"""Frames -> mean official F-Score as they are, and with their offsets removed."""
+Repair = Callable[[Map], Map]
+Gain = Callable[[dict[str, Repair]], tuple[float, float]]
+"""Frame's name -> its repair; gives the mean official F-Score without and with it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class FrameScale:
     """What one varied frame says.
 
     at_low, at_high: shares of trusted pixels exactly at the range's ends, 0 to 1
+    own: the map's own least and greatest value; at_own: shares of trusted pixels exactly there
     offset: in the output's unit; share: of the output's median
     error_scale, error_affine: mean |truth - fit| / truth after one ratio of medians, and after scale and shift
     """
@@ -66,6 +68,12 @@ class FrameScale:
     share: float
     error_scale: float
     error_affine: float
+    own: tuple[float, float] = CONTRACT.output_range
+    at_own: tuple[float, float] = (0.0, 0.0)
+
+    def without_offset(self) -> Repair:
+        least = np.float32(CONTRACT.zero_replacement_m)
+        return lambda output: np.maximum(output - np.float32(self.offset), least)
 
 
 def measure_scale(frame: Frame, prediction: Map) -> FrameScale | None:
@@ -81,6 +89,7 @@ def measure_scale(frame: Frame, prediction: Map) -> FrameScale | None:
     pair = (-forwards["shift"] / forwards["scale"], backwards["shift"]) if forwards["scale"] > 0 else (0.0, 0.0)
     offset = min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0
     middle = float(np.median(given))
+    own = float(prediction.min()), float(prediction.max())
     return FrameScale(
         frame.name,
         float(np.mean(given == least)),
@@ -89,11 +98,13 @@ def measure_scale(frame: Frame, prediction: Map) -> FrameScale | None:
         offset / middle if middle > 0 else 0.0,
         aligned_error(true, given),
         float(np.mean(np.abs(true - fit) / true)),
+        own,
+        (float(np.mean(given == own[0])), float(np.mean(given == own[1]))),
     )
 
 
-def official_scores(frame: Frame, prediction: Map, offset: float) -> tuple[float, float]:
-    """The official F-Score of `frame` for the prediction, (H, W), and for it without the offset; NaN where it stops.
+def official_scores(frame: Frame, prediction: Map, repair: Repair) -> tuple[float, float]:
+    """The official F-Score of `frame` for the prediction, (H, W), and for it repaired; NaN where it stops.
 
     A frame whose confidence is unknown is trusted wherever it has depth.
     """
@@ -101,19 +112,41 @@ def official_scores(frame: Frame, prediction: Map, offset: float) -> tuple[float
         raise ValueError(f"frame {frame.name} has no depth")
     level = frame.confidence
     level = np.where(frame.depth_m > 0, Level.HIGH, Level.LOW).astype(np.uint8) if level is None else level
-    without = np.maximum(prediction - np.float32(offset), np.float32(CONTRACT.zero_replacement_m))
     first, second = (
         score_frame(frame.name, values, frame.depth_m, level).values.get(CONTRACT.ranking_metric)
-        for values in (prediction, without)
+        for values in (prediction, repair(prediction))
     )
     return (np.nan if first is None else first, np.nan if second is None else second)
 
 
-def saturation_finding(evidence: Sequence[FrameScale], basis: str) -> Finding:
+def saturation_finding(evidence: Sequence[FrameScale], basis: str, *, stretched: bool = False) -> Finding:
+    """stretched: the ends are each frame's own, as "no stretching" says, so that only the contract's count."""
     low, high = (float(np.mean([getattr(one, side) for one in evidence])) for side in ("at_low", "at_high"))
     least, most = CONTRACT.output_range
     found = f"{low:.1%} of the trusted pixels at {least:g}, {high:.1%} at {most:g} {basis}"
-    return finding(0, "fail" if low + high >= SATURATED_SHARE else "pass", found)
+    if low + high >= SATURATED_SHARE:
+        return finding(0, "fail", found, _worst(evidence, lambda one: one.at_low + one.at_high))
+    for end in () if stretched else (0, 1):
+        reached = _at_one_end(evidence, end)
+        share = sum(one.at_own[end] for one in reached) / len(evidence)
+        if share >= SATURATED_SHARE:
+            value, word = reached[0].own[end], ("least", "greatest")[end]
+            found = (
+                f"{share:.1%} of the trusted pixels at {value:.4g}, the {word} value on {len(reached)} frames, {basis}"
+            )
+            return finding(0, "fail", found, _worst(reached, lambda one, end=end: one.at_own[end]))
+    return finding(0, "pass", found)
+
+
+def _at_one_end(evidence: Sequence[FrameScale], end: int) -> Sequence[FrameScale]:
+    """The frames whose maps end at the outermost value of all; none where less than half do: it is no clamp's."""
+    outermost = (min, max)[end](one.own[end] for one in evidence)
+    reached = [one for one in evidence if np.isclose(one.own[end], outermost, rtol=1e-6, atol=0)]
+    return reached if len(reached) > 1 and 2 * len(reached) >= len(evidence) else []
+
+
+def _worst(evidence: Sequence[FrameScale], badness: Callable[[FrameScale], float]) -> tuple[str, ...]:
+    return tuple(one.name for one in sorted(evidence, key=badness, reverse=True)[:MOST_WORST])
 
 
 def offset_finding(evidence: Sequence[FrameScale], gain: Gain, basis: str) -> Finding:
@@ -129,11 +162,13 @@ def offset_finding(evidence: Sequence[FrameScale], gain: Gain, basis: str) -> Fi
         return finding(1, "pass", found)
     if not _agree(offsets, shares):
         return finding(1, "undecided", f"{found}: the frames do not agree on one offset")
-    plain, without = gain(evidence)
+    plain, without = gain({one.name: one.without_offset() for one in evidence})
     if not np.isfinite(without - plain):
         return finding(1, "undecided", f"{found}: the official score of these frames is not finite")
     found = f"{found}; predicted F-Score {plain:.1f}, {without:.1f} without it ({without - plain:+.1f})"
-    return finding(1, "fail" if without - plain >= LEAST_GAIN else "pass", found)
+    if without - plain < LEAST_GAIN:
+        return finding(1, "pass", found)
+    return finding(1, "fail", found, _worst(evidence, lambda one: abs(one.share)))
 
 
 def _mixed(shares: Map) -> bool:
@@ -150,5 +185,5 @@ def _agree(offsets: Map, shares: Map) -> bool:
     return bool(min(unlike) <= UNLIKE)
 
 
-def finding(index: int, state: State, found: str) -> Finding:
-    return Finding(NAMES[index], state, EXPECTED[index], found, WHY[index], REMEDY[index])
+def finding(index: int, state: State, found: str, worst: tuple[str, ...] = ()) -> Finding:
+    return Finding(NAMES[index], state, EXPECTED[index], found, WHY[index], REMEDY[index], worst)

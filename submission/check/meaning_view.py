@@ -12,7 +12,7 @@ import numpy as np
 
 from ...data.frame import Frame
 from .findings import Finding, State
-from .meaning import CONSISTENT_SHARE, KNOWS_DEPTH, KNOWS_VIEW, VIEW_MARGIN, FrameMeaning
+from .meaning import CONSISTENT_SHARE, KNOWS_DEPTH, KNOWS_VIEW, MOST_WORST, VIEW_MARGIN, FrameMeaning
 from .meaning_compare import Map, rank_correlation, sample, shrink, varied
 
 NAME = "not on its side"
@@ -50,14 +50,15 @@ def turned_finding(evidence: Sequence[FrameMeaning], turned: Sequence[Mapping[st
     better = np.mean([abs(two[best]) > abs(one.rank[standing]) for one, two in zip(evidence, turned, strict=True)])
     found = f"rank correlation {upright[standing]:+.2f} {standing}, {sideways[best]:+.2f} {best} {basis}"
     if gain >= VIEW_MARGIN and abs(sideways[best]) >= KNOWS_VIEW and better >= CONSISTENT_SHARE:
-        return finding("fail", f"{best}: {found}")
+        worst = sorted(evidence, key=lambda one: abs(one.rank[standing]))[:MOST_WORST]
+        return finding("fail", f"{best}: {found}", tuple(one.name for one in worst))
     if abs(upright[standing]) >= KNOWS_DEPTH and -gain >= VIEW_MARGIN:
         return finding("pass", found)
     weak = abs(upright[standing]) < KNOWS_DEPTH
     return finding("undecided", f"{found}: {'the model' if weak else 'the difference'} is too weak to tell")
 
 
-def finding(state: State, found: str) -> Finding:
+def finding(state: State, found: str, worst: tuple[str, ...] = ()) -> Finding:
     return Finding(
         NAME,
         state,
@@ -67,4 +68,5 @@ def finding(state: State, found: str) -> Finding:
         "even one and the same depth everywhere scores 32 on varied frames, the truth 98.",
         "Look for an exchange of height and width: resize takes (width, height), arrays are (height, width); or for an "
         "orientation mark of the photo (EXIF) that was applied to the picture and not to its depth.",
+        worst,
     )

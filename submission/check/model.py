@@ -14,7 +14,7 @@ from onnx import ModelProto
 from ...contract import CURRENT as CONTRACT
 from ...data.frame import Rgb
 from ...data.model_input import contract_input
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...onnx_session import open_session
 from .findings import Finding
 from .interface import chosen, demand_complete, interface_findings, model_inputs, parse_model
@@ -134,7 +134,3 @@ def is_one_finite_map(output: Map) -> bool:
 
 def as_map(output: Map) -> Map:
     return output.reshape(output.shape[-2:]).astype(np.float32)
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from onnx import ModelProto, NodeProto, TensorProto
 
+from ...console import some
 from ...errors import InputError, UnknownNameError
 from ...hub_folder import HubFolder
 from ...hub_jobs.htp.advice import ADVICE, Advice, advice_for
@@ -26,7 +27,7 @@ from ...hub_jobs.htp.target import Target, target_of
 from ...hub_jobs.htp.traps import Deviation, warnings
 from ...onnx_session import is_quantized
 from .findings import Finding, State, state_of
-from .graph import called, computed_nodes, counts, graph_of, some
+from .graph import called, computed_nodes, counts, graph_of
 
 MOST_SENTENCES = 3
 REFUSED_ALWAYS = {row.op_type: row for row in ADVICE if row.op_type and not row.pattern}

@@ -66,7 +66,7 @@ def _best_heading(frame: Frame, prediction: npt.NDArray[np.float32], swapped: np
     if found is None:
         return None
     scores = dict(zip(("truth", *HEADINGS[5:]), (found.rank[view] for view in VIEWS), strict=True))
-    scores |= {INVERSE: -found.rank[UPRIGHT], SWAPPED: found.rank_swapped[UPRIGHT]}
+    scores |= {INVERSE: -found.rank[UPRIGHT], SWAPPED: found.swapped.rank[UPRIGHT]}
     best = max(scores, key=lambda heading: scores[heading])
     # A small gain from exchanged colours is no explanation.
     return "truth" if scores["truth"] >= scores[best] - SMALL_GAIN else best

@@ -13,8 +13,10 @@ from ...contract import CURRENT as CONTRACT
 from ...data.folder import FrameFolder, spread
 from ...data.frame import Frame, Rgb
 from ...data.model_input import contract_input
+from ...errors import first_line
 from ...hub_folder import HubFolder
 from ...runs import Run
+from ...train.zoo.variants import RANDOM_WEIGHTS_KEY
 from .behaviour import BEHAVIOUR, Behaviour, behaviour_findings, difference, stretching
 from .border import file_undecided
 from .budget import budget_findings
@@ -22,17 +24,15 @@ from .findings import Finding, State, failures
 from .graph import graph_findings, graph_of
 from .interface import COMPILED_ONCE, shape_text
 from .latency import latency_findings
-from .licences import licence_findings
+from .licences import licence_findings, licences_in_file
 from .meaning_evidence import Evidence, gain_on, undecided
 from .meaning_evidence import findings as meaning_findings
-from .model import Runner, as_map, first_line, is_one_finite_map
+from .model import Runner, as_map, is_one_finite_map
 from .npu import npu_findings
 from .opening import open_runner
 
 MOST_FRAMES = 24
 INPUT_FINDINGS = ("one input", "input type", "input shape")
-WEIGHTS_KEY, RANDOM_WEIGHTS = "weights", "random"
-"""Metadata of a model that was built with random weights on purpose (`lpcv zoo --weights random`)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def check_model(
     with open_runner(path) as runner:
         if runner.note:
             note(runner.note)
-        return [*_answers(runner, frames, most_frames), *_file_findings(runner, given), *licence_findings(given.run)]
+        licences = licence_findings(given.run) if given.run else licences_in_file(runner.metadata())
+        return [*_answers(runner, frames, most_frames), *_file_findings(runner, given), *licences]
 
 
 def synthetic_pictures() -> dict[str, Rgb]:
@@ -95,11 +96,11 @@ def _observe(runner: Runner, frames: FrameFolder | None, most_frames: int) -> tu
     """Run every picture once, and the frames with truth again with red and blue exchanged; some with other changes."""
     behaviour, evidence = Behaviour(), Evidence()
     for name, rgb in synthetic_pictures().items():
-        behaviour.add(name, runner.raw(rgb), real=False)
+        behaviour.add(name, runner.raw(rgb))
     for frame in _chosen_frames(frames, most_frames):
         picture = contract_input(frame.rgb)
         output = runner.answer(picture)
-        behaviour.add(frame.name, output, real=True)
+        behaviour.add(frame.name, output, frame)
         if frame.depth_m is None or not is_one_finite_map(output):
             continue
         evidence.seen += 1
@@ -125,7 +126,7 @@ def _not_run(interface: list[Finding], reason: str) -> list[Finding]:
 
 
 def _meaning(seen: Behaviour, frames: FrameFolder | None, evidence: Evidence, runner: Runner) -> list[Finding]:
-    if runner.metadata().get(WEIGHTS_KEY) == RANDOM_WEIGHTS:
+    if RANDOM_WEIGHTS_KEY in runner.metadata():
         return undecided("random weights: what they answer has no meaning")
     if frames is None:
         return undecided("no frames given, use --data")
@@ -135,10 +136,13 @@ def _meaning(seen: Behaviour, frames: FrameFolder | None, evidence: Evidence, ru
         return undecided("the output is not finite")
     if not evidence.seen:
         return undecided("the output is not one map")
+    if seen.shape != CONTRACT.output_shape:
+        return undecided("see output shape: the map is not the one that is scored")
+    if seen.whole_numbers:
+        return undecided("see output type: a map from 0 to 1 has few whole numbers")
     if not seen.answers:
         return undecided("see answers the picture: one map for all says nothing of them")
     hidden = "see no stretching: each map has its own zero" if stretching(seen.ranges)[0] == "fail" else ""
-    hidden = "see output shape" if seen.shape != CONTRACT.output_shape else hidden
     return meaning_findings(evidence, gain_on(frames, lambda frame: runner.predict(frame.rgb)), hidden)
 
 
@@ -160,7 +164,8 @@ def _with_given_shape(finding: Finding, shape: tuple[int, ...]) -> Finding:
     """The output's shape is judged by what was given as well as by what the file declares."""
     if finding.name != "output shape" or shape == CONTRACT.output_shape:
         return finding
-    found = f"declared {finding.found}, given {shape_text(shape)}"
+    given = shape_text(shape)
+    found = given if finding.found == given else f"declared {finding.found}, given {given}"
     return Finding(finding.name, "fail", finding.expected, found, COMPILED_ONCE, finding.remedy)
 
 

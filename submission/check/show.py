@@ -23,8 +23,8 @@ RATIOS = {"expected": 2, "found": 3}
 FAILED = "failed"
 
 
-def show(findings: Sequence[Finding], model: Path, data: Path | None, picture: Path | None) -> None:
-    """picture: what was drawn for a failed finding of meaning, None where nothing was."""
+def show(findings: Sequence[Finding], model: Path, data: Path | None, json_file: Path | None = None) -> None:
+    """json_file: where the findings were written to, None where nowhere."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     latencies = [finding for finding in findings if finding.group == "latency"]
     result(f"{model} against {CURRENT.name}")
@@ -34,10 +34,9 @@ def show(findings: Sequence[Finding], model: Path, data: Path | None, picture: P
         console.print(_side_by_side(latencies))
     for finding in failures(findings):
         note(f"FAILED {finding.sentence()}")
-    if picture:
-        note(f"Look at {picture}.")
     said = ", ".join(f"{sum(one.state == state for one in findings)} {state}" for state in STATES)
-    note(f"{count(len(findings), 'finding')}: {said}. --json FILE tells of each why it matters and what to do.")
+    more = f"Written to {json_file}." if json_file else "--json FILE says more of each."
+    note(f"{count(len(findings), 'finding')}: {said}. {more}")
     if not failures(findings) and (model.is_dir() or model.suffix == ".onnx"):  # what can be scored
         next_step(f"lpcv score {model} --data {data or 'DIR'}")
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...contract import CURRENT as CONTRACT
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...machine import usable_cores
 from .border import Border, border_findings, file_findings
 from .findings import Finding
-from .model import Map, Runner, first_line
+from .model import Map, Runner
 
 REASON = "a .tflite is what a compiler made; check the .onnx that it came from"
 REMEDY = "`lpcv check MODEL.onnx` with the file that was compiled."

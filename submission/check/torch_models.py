@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import tempfile
 import warnings
 import weakref
-import zipfile
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,25 +21,18 @@ import onnx
 from onnx import ModelProto
 
 from ...contract import CURRENT as CONTRACT
-from ...errors import InputError
+from ...errors import InputError, first_line
 from .border import VALID, Border, border_findings, file_findings, undecided
 from .findings import Finding
 from .interface import interface_findings
-from .model import Map, Runner, first_line
+from .model import Map, Runner
 from .program_archive import harmless
+from .script_archive import EXPORT, tensors_only
 
 OPSET = 17
 """As the stand-in service converts TorchScript; a program is converted at torch's own choice."""
 NAMED_BY_HUB = "AI Hub takes the inputs' names from --input_specs and calls the outputs output_0, output_1"
-REACHES_OUT = re.compile(
-    r"\b(torch|aten)\s*\.\s*(save|from_file)\b|(?<![\w.])ops\s*\.\s*(?!aten\b|prims?\b|quantized\b|torchvision\b)"
-)
-"""In TorchScript's own code `torch.x` and `ops.aten.x` are torch's operators, of which these two reach the disk;
-`ops.y.x` are those of whatever library is loaded (torchvision's `image.write_file`, say)."""
-MOST_CODE_BYTES = 2**24
-"""Code is packed in the archive; that of the largest public networks is below a megabyte."""
-EXPORT = "`lpcv export RUN` writes an .onnx file; check that."
-NOT_RUN = "it does not run on the contract's input"
+NOT_RUN = "it does not run on the contract's input, see runs"
 
 
 class TorchRunner(Runner):
@@ -79,8 +70,11 @@ class TorchRunner(Runner):
         return [*file_findings(valid, *self.no_graph), *map(_named_by_hub, self._border())]
 
     def answer(self, tensor: npt.NDArray[np.float32]) -> Map:
-        with self._torch.inference_mode():
-            outputs = _tensors(self._call(self._torch.from_numpy(np.array(tensor))))
+        try:
+            with self._torch.inference_mode():
+                outputs = _tensors(self._call(self._torch.from_numpy(np.array(tensor))))
+        except RuntimeError as error:
+            raise ValueError(_said(error)) from None
         if not outputs:
             raise ValueError("the model gives no tensor")
         return outputs[0].numpy()
@@ -122,16 +116,15 @@ class ScriptRunner(TorchRunner):
         """Raises InputError where torch cannot load it, or it would reach other files."""
         super().__init__(path)
         try:
-            _demand_no_files(path)
-            # Objects are rebuilt by TorchScript's own reader, which knows its own classes alone: nothing is unpickled.
+            content = tensors_only(path)
             with _quiet():  # TorchScript is deprecated in torch, and what AI Hub takes
-                self._module = self._torch.jit.load(str(path), map_location="cpu")
+                self._module = self._torch.jit.load(content, map_location="cpu")
             arguments = self._module.forward.schema.arguments[1:]  # the first is the module itself
         except InputError:
             raise
         except Exception as error:
             raise InputError(
-                f"torch cannot load {path} as TorchScript ({first_line(error)}).", "Save it again with torch.jit.save."
+                f"torch cannot load {path} as TorchScript ({_said(error)}).", "Save it again with torch.jit.save."
             ) from None
         self._inputs = [one.name for one in arguments if not one.has_default_value()]
         self._stops, self._outputs = "", []
@@ -139,7 +132,7 @@ class ScriptRunner(TorchRunner):
             with self._torch.inference_mode():
                 self._outputs = _tensors(self._module(self._torch.zeros(CONTRACT.input_shape)))
         except Exception as error:
-            self._stops = f"{NOT_RUN} ({first_line(error)})"
+            self._stops = _said(error)
 
     def _call(self, *inputs: Any) -> Any:
         return self._module(*inputs)
@@ -150,11 +143,17 @@ class ScriptRunner(TorchRunner):
         if not self._stops:
             return findings
         seen = ("one input", "input name", "output name")
-        return [one if one.name in seen else undecided(one, self._stops, EXPORT) for one in findings]
+        return [one if one.name in seen else undecided(one, NOT_RUN, EXPORT) for one in findings]
+
+    @property
+    def no_graph(self) -> tuple[str, str]:
+        return (NOT_RUN, EXPORT) if self._stops else super().no_graph
+
+    @cached_property
+    def _converted(self) -> tuple[ModelProto | None, Path | None, str]:
+        return (None, None, NOT_RUN) if self._stops else super()._converted
 
     def _export(self, place: Path) -> None:
-        if self._stops:
-            raise ValueError(self._stops)
         example = (self._torch.zeros(CONTRACT.input_shape),)
         names = {"input_names": [CONTRACT.input_name], **self._names(len(self._outputs))}
         with self._torch.no_grad():
@@ -197,6 +196,12 @@ class ProgramRunner(TorchRunner):
         )  # fmt: skip
 
 
+def _said(error: Exception) -> str:
+    """What went wrong: TorchScript's interpreter says so after a traceback of its own, behind `RuntimeError: `."""
+    lines = [line for line in str(error).splitlines() if line.startswith("RuntimeError: ")]
+    return lines[-1].partition(": ")[2] if lines else first_line(error)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without torch's own warnings about somebody else's code; its failures are exceptions, and told."""
@@ -232,16 +237,3 @@ def _tensors(outputs: Any) -> list[Any]:
     if isinstance(outputs, dict):
         return [one for each in outputs.values() for one in _tensors(each)]
     return [outputs] if hasattr(outputs, "dtype") else []
-
-
-def _demand_no_files(path: Path) -> None:
-    """TorchScript is a language of its own, which computes on tensors; few of its functions reach the disk."""
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if "/code/" not in info.filename or not info.filename.endswith(".py"):
-                continue
-            if info.file_size > MOST_CODE_BYTES:
-                raise InputError(f"{path} is not opened: its {info.filename} is too large for code.", EXPORT)
-            if found := REACHES_OUT.search(archive.read(info).decode()):
-                problem = f"its {info.filename} reaches beyond tensors ({found[0]})"
-                raise InputError(f"{path} is not opened: {problem}.", EXPORT)

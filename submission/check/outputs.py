@@ -1,0 +1,60 @@
+"""What was typed at `lpcv check`, looked at before anything is run: the device's name, and where results go."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import InputError
+from ...hub_jobs.devices import nearest, recorded
+from ...runs import is_run
+
+NEAREST = 3
+PICTURE = "check.png"
+RESULTS = (".json", ".png")
+OWN_KEYS = {"findings", "model_sha256"}
+"""What a file that `--json` wrote has, and none of a run's own."""
+
+
+def demand_known(device: str) -> None:
+    """Raises InputError with the nearest names for a device that is not recorded."""
+    known = sorted({one.name for one in recorded()})
+    if device not in known:
+        near = nearest(device, known, NEAREST) or difflib.get_close_matches(device, known, NEAREST, cutoff=0)
+        raise InputError(f"There is no device '{device}'.", f"Nearest: {', '.join(near)}; `lpcv devices` lists all.")
+
+
+def demand_nothing_lost(outputs: Mapping[str, Path | None], model: Path, data: Path | None) -> None:
+    """Raises InputError where a result would be written over the model, a file of its run, or a frame.
+
+    outputs: option -> the file that it will write, or None; model: the file that is checked
+    A result of an earlier check may be written again.
+    """
+    run = model.resolve().parent if is_run(model.parent) else None
+    for option, path in outputs.items():
+        if path is None or not path.exists():
+            continue
+        place = path.resolve()
+        if model.exists() and path.samefile(model):
+            lost = "the model itself"
+        elif run is not None and place.is_relative_to(run) and not _is_earlier(place):
+            lost = f"a file of the run {model.parent}"
+        elif data is not None and place.is_relative_to(data.resolve()):
+            lost = f"a file of {data}"
+        elif place.suffix.lower() not in RESULTS:  # weights beside a model have names of all kinds
+            lost = f"no {' or '.join(RESULTS)} file"
+        else:
+            continue
+        raise InputError(f"{option} {path} is {lost}, which would be lost.", f"Give {option} a file of its own.")
+
+
+def _is_earlier(path: Path) -> bool:
+    if path.name == PICTURE:
+        return True
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError):
+        return False
+    return isinstance(content, dict) and content.keys() >= OWN_KEYS
