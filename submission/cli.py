@@ -91,15 +91,19 @@ def export(run: Path) -> None:
     \b
     lpcv export runs/mine
     """
-    from ..console import next_step, result
+    from ..console import next_step, note, result
+    from ..files import sha256_file
     from ..runs import open_run
     from .export import export_run
 
-    parity = export_run(open_run(run))
+    opened = open_run(run)
+    parity = export_run(opened)
     result(
         f"{run}/model.onnx: differs from torch by at most {parity.largest:.1e} on {parity.real_frames} real and "
         f"{parity.random_frames} random frames"
     )
+    if opened.score.is_file() and _scored_model(opened.score) != sha256_file(opened.model):
+        note(f"{opened.score} is of the model before: `lpcv score {run} --data DIR` again, else it cannot be packaged.")
     next_step(f"lpcv check {run} --data DIR")
 
 
@@ -135,3 +139,11 @@ def predict(model: str, source: Path, out: Path, colour_range: tuple[float, floa
     result(f"{out}: {written.pictures} predictions of {written.kind}, colours {written.low:.3g} to {written.high:.3g}")
     if written.kind != "affine_inverse_depth" and source.is_dir():
         next_step(f"lpcv score {out} --data DIR")
+
+
+def _scored_model(score: Path) -> str | None:
+    """SHA-256 of the model that a run's score.json is of; None where it does not say."""
+    from ..files import read_json
+
+    told = read_json(score)
+    return told.get("source_sha256") if isinstance(told, dict) else None

@@ -54,7 +54,23 @@ def test_an_estimate_stands_beside_a_measurement_never_below(capsys: pytest.Capt
     assert "latency, measured" in heading
     (found,) = (line for line in told.out.splitlines() if line.strip().startswith("found"))
     assert found.index("what latency, measured is") == heading.index("latency, measured")
-    assert "Next: lpcv score m.onnx --data DIR" in told.err
+
+
+def test_what_comes_next_is_the_score_or_where_meaning_was_not_judged_the_check_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(everything(), Path("m.onnx"), Path("val"))
+    assert "Next: lpcv score m.onnx --data val" in capsys.readouterr().err
+    show(everything(), Path("m.tflite"), Path("val"))
+    assert "Next:" not in capsys.readouterr().err
+    show(
+        [finding(one.name, "undecided") if one.group == "meaning" else one for one in everything()],
+        Path("m.onnx"),
+        None,
+    )
+    told = capsys.readouterr().err
+    assert "What the output means was not judged" in told
+    assert "Next: lpcv check m.onnx --data DIR" in told
 
 
 def test_square_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

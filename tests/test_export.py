@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,6 @@ def test_a_graph_that_differs_from_torch_is_not_written(
 def test_two_exports_are_the_same_bytes_and_parity_without_the_training_frames_is_said(
     own_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import json
 
     first = sha256_file(own_run / "model.onnx")
     config = json.loads((own_run / "config.json").read_text())
@@ -130,3 +130,15 @@ def test_nothing_is_resized_twice(size: tuple[int, int]) -> None:
     exported = export.to_onnx(WrappedModel(Student(size), size).eval(), {})
     resizes = sum(node.op_type == "Resize" for node in onnx.load_from_string(exported).graph.node)
     assert resizes == (4 if size == CONTRACT.image_size else 5)
+
+
+def test_a_score_of_the_model_before_is_said(
+    own_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "export_run", lambda run: export.Parity(1, 0, 0.0))
+    (own_run / "score.json").write_text('{"source_sha256": "another"}')
+    assert run(["export", str(own_run)]) == 0
+    assert "score.json is of the model before" in capsys.readouterr().err
+    (own_run / "score.json").write_text(json.dumps({"source_sha256": sha256_file(own_run / "model.onnx")}))
+    assert run(["export", str(own_run)]) == 0
+    assert "of the model before" not in capsys.readouterr().err

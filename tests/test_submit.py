@@ -285,3 +285,13 @@ def test_no_submission_is_an_answer_and_leaves_nothing(bench: Bench) -> None:
     assert ended.code == 0
     assert "0 submissions" in ended.out
     assert not bench.folder.root.exists()
+
+
+def test_no_is_an_answer_and_shares_nothing(bench: Bench, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = compile_run(bench, run)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    ended = bench.type("submit", run.root)
+    assert (ended.code, "Not submitted: nothing was sent." in ended.err) == (1, True)
+    assert shared_with(bench, job) == []
+    assert Submissions(bench.folder).all() == []

@@ -37,8 +37,14 @@ def show(findings: Sequence[Finding], model: Path, data: Path | None, json_file:
     said = ", ".join(f"{sum(one.state == state for one in findings)} {state}" for state in STATES)
     more = f"Written to {json_file}." if json_file else "--json FILE says more of each."
     note(f"{count(len(findings), 'finding')}: {said}. {more}")
-    if not failures(findings) and (model.is_dir() or model.suffix == ".onnx"):  # what can be scored
-        next_step(f"lpcv score {model} --data {data or 'DIR'}")
+    if failures(findings):
+        return
+    meaning = [finding.state for finding in findings if finding.group == "meaning"]
+    if set(meaning) == {"undecided"}:
+        note("What the output means was not judged: that takes varied frames with truth.")
+        next_step(f"lpcv check {model} --data DIR")
+    elif model.is_dir() or model.suffix == ".onnx":  # what can be scored
+        next_step(f"lpcv score {model} --data {data}")
 
 
 def sections(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:

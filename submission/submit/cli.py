@@ -100,9 +100,9 @@ def submit(
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("Submitting asks first, and there is nobody to ask.", "Add --yes.")
-        click.confirm(
-            f"Share {job.job_id} and every asset of it with {', '.join(plan.addresses)}?", abort=True, err=True
-        )
+        if not click.confirm(f"Share {job.job_id} and every asset of it with {', '.join(plan.addresses)}?", err=True):
+            note("Not submitted: nothing was sent.")
+            ctx.exit(1)
     with desk(hub, folder) as opened:
         sent = send(opened, plan)
         pasted = show_sent(opened, sent)

@@ -60,7 +60,7 @@ def check_item(run: Path, findings: Sequence[Finding], *, data: Path | None, dev
     if undecided:
         verb = "is" if len(undecided) == 1 else "are"
         found = f"{count(len(ours) - len(undecided), 'finding')} pass, {len(undecided)} {verb} undecided: "
-        remedy = f"`{command}` says what each needs." if data else "Give real frames with truth: --data DIR."
+        remedy = f"`{command}` tells about each." if data else "Give real frames with truth: --data DIR."
         return Item(CHECK, "undecided", found + some([each.name for each in undecided]), remedy, command)
     return Item(CHECK, "pass", f"all {len(ours)} findings pass")
 
