@@ -98,6 +98,7 @@ def test_typed_again_nothing_is_emulated_twice(
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.usefixtures("keyboard")
 @needs_emulator
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_keeps_what_is_done(

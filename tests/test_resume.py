@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +125,6 @@ def test_killed_and_typed_again_gives_the_same_bytes(
     assert sorted(asked) == list(NAMES[done:])
     assert (tmp_path / "score.json").read_bytes() == (tmp_path / "undisturbed.json").read_bytes()
     assert parts(tmp_path) == []
-
-
-@pytest.fixture
-def keyboard() -> Iterator[None]:
-    """Ctrl-C as in a terminal: a shell that starts tests in the background has them ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("keyboard")
