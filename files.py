@@ -107,6 +107,21 @@ def demand_writable(outputs: Mapping[str, Path | None], pictures: Iterable[str] 
         taken[place] = option
 
 
+def demand_apart(option: str, path: Path | None, inputs: Iterable[Path]) -> None:
+    """Raises InputError where a result would take the place of an input, or lie in a folder that is one.
+
+    option: which names the result, or None where nothing is written; a hard link to an input is that input
+    """
+    if path is None:
+        return
+    place = path.resolve()
+    for each in inputs:
+        same = place == each.resolve() or (path.exists() and each.exists() and path.samefile(each))
+        if same or each.resolve() in place.parents:
+            what = f"is {each}" if same else f"lies in {each}"
+            raise InputError(f"{option} {path} {what}, which is read here.", f"Give {option} another name.")
+
+
 def _demand_file(option: str, path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{option} {path} is a folder, but a file is to be written.", f"Write {option} {path}/NAME.")

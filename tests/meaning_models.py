@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import pytest
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.data.folder import FrameFolder, open_folder
 from lpcv.data.images import write_png
@@ -36,6 +37,17 @@ def write_scenes(root: Path, depths: list[Tensor]) -> FrameFolder:
         write_png(root / "depth_raw" / f"{index:04d}.png", np.rint(small * 1000).astype(np.uint16))
         write_png(root / "depth_conf" / f"{index:04d}.png", np.full(small.shape, 2, np.uint8))
     return open_folder(root)
+
+
+@pytest.fixture(scope="module")
+def depths() -> list[Tensor]:
+    return [scene(seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def frames(depths: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> FrameFolder:
+    """Three varied ones, of `depths`."""
+    return write_scenes(tmp_path_factory.mktemp("varied"), depths)
 
 
 def as_it_is(values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx
 import pytest
-from hub_bench import Bench, Ended
+from hub_bench import Bench, Ended, bench_at
 from lpcv import cli
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.runs import CHECKPOINT_KEY, Run
@@ -30,6 +30,18 @@ FREE = {"data": {"licences": {"MIT": 3}}, "teacher": None, "encoder_weights": AP
 OF_LARGE = {"teacher": "depth-anything/Depth-Anything-V2-Large-hf", "licence": "CC-BY-NC-4.0"}
 ANSWERS: dict[str, Any] = {}  # by `probed_once`
 numbers = itertools.count()
+WHY = "the organisers agreed by mail"
+
+
+@pytest.fixture
+def bench(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    checks_as(monkeypatch)
+    return bench_at(place, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return make_run(tmp_path / "runs" / "mine")
 
 
 def passing(state: Any = "pass") -> list[Finding]:
@@ -133,3 +145,12 @@ def hashes(*folders: Path) -> dict[str, str]:
     """Of every file below."""
     found = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def planned(bench: Bench, run: Run, *words: object) -> dict[str, Any]:
+    """A dry run's plan, and its lines by name."""
+    path = bench.root / "plan.json"
+    ended = bench.type("submit", run.root, "--dry-run", "--json", path, *words)
+    plan = json.loads(path.read_text())
+    assert ended.code == (1 if plan["blocked"] else 0), ended.said
+    return {**plan, "lines": {item["name"]: item for item in plan["checklist"]}, "said": ended.said}

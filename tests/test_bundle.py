@@ -430,19 +430,19 @@ def test_a_result_is_never_written_over_what_is_read(run: Run, tmp_path: Path, c
     linked.symlink_to(bundle)
     for place in (bundle, linked, tmp_path / "x" / ".." / "bundle.zip"):
         assert cli.run(["verify", str(bundle), "--json", str(place)]) == 2
-        assert "is the bundle that is read" in " ".join(capsys.readouterr().err.split())
+        assert "which is read here" in " ".join(capsys.readouterr().err.split())
     assert bundle.read_bytes() == before
     told = tmp_path / "told.json"
     told.write_text("{}")
     for option in ("--emulated", "--measured"):
         assert cli.run(["package", str(run.root), option, str(told), "-o", str(told)]) == 2
-        assert "is also read" in capsys.readouterr().err
+        assert "which is read here" in capsys.readouterr().err
     page = tmp_path / "report" / "index.html"
     assert cli.run(["package", str(run.root), "--report", str(page.parent), "-o", str(page)]) == 2
-    assert "is also read" in capsys.readouterr().err
+    assert "which is read here" in capsys.readouterr().err
     for name in ("emulated.json", "report/index.html"):
         assert cli.run(["package", str(run.root), "-o", str(run.root / name)]) == 2
-        assert "is a file of the run" in capsys.readouterr().err
+        assert "which is read here" in capsys.readouterr().err
     assert told.read_text() == "{}"
     assert not (run.root / "emulated.json").exists()
 

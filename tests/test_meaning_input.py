@@ -17,14 +17,16 @@ from lpcv.data.folder import FrameFolder
 from lpcv.submission.check.meaning_evidence import NAMES
 from lpcv.submission.check.meaning_input import MEAN, PROBES, STD, FrameInput, input_findings
 from lpcv.submission.check.preflight import check_model
-from meaning_models import (
+from meaning_models import (  # noqa: F401 (two fixtures)
     HEIGHT,
     METRES_AT_ONE,
     WIDTH,
     Change,
     Tensor,
     by_name,
+    depths,
     failed,
+    frames,
     recogniser,
     relative,
     scene,
@@ -55,16 +57,6 @@ MISTAKES: dict[str, tuple[Change, Change, str]] = {
 
 def some_slow(names: Iterable[str | None], *fast: str) -> list[Any]:
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
-
-
-@pytest.fixture(scope="module")
-def depths() -> list[Tensor]:
-    return [scene(seed) for seed in range(3)]
-
-
-@pytest.fixture(scope="module")
-def frames(depths: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> FrameFolder:
-    return write_scenes(tmp_path_factory.mktemp("varied"), depths)
 
 
 @pytest.mark.parametrize("own", [pytest.param(lambda x: x, marks=pytest.mark.slow), normalised])

@@ -24,13 +24,15 @@ from lpcv.submission.check.meaning_scale import (
     saturation_finding,
 )
 from lpcv.submission.check.preflight import check_model
-from meaning_models import (
+from meaning_models import (  # noqa: F401 (two fixtures)
     HEIGHT,
     METRES_AT_ONE,
     WIDTH,
     Change,
     by_name,
+    depths,
     failed,
+    frames,
     recogniser,
     relative,
     scene,
@@ -61,16 +63,6 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "cut off at 0": (lambda depth: np.maximum(depth - 0.2, 0), "no saturation"),
     "cut off at 1 everywhere": (lambda depth: np.where(depth > 0.1, 1.0, depth), "no saturation"),
 }
-
-
-@pytest.fixture(scope="module")
-def depths() -> list[Map]:
-    return [scene(seed) for seed in range(3)]
-
-
-@pytest.fixture(scope="module")
-def frames(depths: list[Map], tmp_path_factory: pytest.TempPathFactory) -> FrameFolder:
-    return write_scenes(tmp_path_factory.mktemp("varied"), depths)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_bench import Bench, bench_at, place, told  # noqa: F401 (place is a fixture)
+from hub_bench import Bench, place, told  # noqa: F401 (place is a fixture)
 from hub_faults import GET_SHARING, SHARE, answers, dropped, silent
 from hub_fixtures import offline
 from hub_processes import Processes, processes
@@ -24,20 +24,19 @@ from lpcv.hub_jobs.desk import Desk
 from lpcv.runs import Run
 from lpcv.submission.submit import bundling, form, show
 from lpcv.submission.submit.record import Submissions
-from submit_bench import ADDRESS, DEVICE, checks_as, compile_run, hashes, in_bundle, make_run, shared_with, typed
-
-WHY = "the organisers agreed by mail"
-
-
-@pytest.fixture
-def bench(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    checks_as(monkeypatch)
-    return bench_at(place, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return make_run(tmp_path / "runs" / "mine")
+from submit_bench import (  # noqa: F401 (fixtures)
+    ADDRESS,
+    DEVICE,
+    WHY,
+    bench,
+    checks_as,
+    compile_run,
+    hashes,
+    in_bundle,
+    run,
+    shared_with,
+    typed,
+)
 
 
 def test_with_hub_local_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hub_bench import Bench, bench_at, place, told  # noqa: F401 (place is a fixture)
+from hub_bench import Bench, place, told  # noqa: F401 (place is a fixture)
 from hub_fixtures import S24
 from lpcv.contract import CURRENT as CONTRACT
 from lpcv.errors import InputError
@@ -22,20 +22,22 @@ from lpcv.submission.submit import bundling, items, show
 from lpcv.submission.submit.checklist import Checklist, Item, Overrides
 from lpcv.submission.submit.decisions import decide, in_bundle, settled
 from lpcv.submission.submit.jobs import Jobs, chosen_jobs
-from lpcv.submission.submit.plan import Wanted, demand_apart
+from lpcv.submission.submit.plan import Wanted, demand_nothing_lost
 from lpcv.submission.submit.record import DECISION, Submissions
-from submit_bench import ADDRESS, DEVICE, checks_as, compile_run, make_run, shared_with, typed
+from submit_bench import (  # noqa: F401 (fixtures)
+    ADDRESS,
+    DEVICE,
+    WHY,
+    bench,
+    compile_run,
+    make_run,
+    shared_with,
+    typed,
+)
 
-WHY = "the organisers agreed by mail"
 OWNER, JOB = "somebody at a hub", "jabcd1234"
 FORMER = {"outcome": "not sent", "dry_run": True, "blocked": [], "checklist": []}
 TFLITE, ONNX = "--target_runtime tflite", "--target_runtime onnx --x 1"
-
-
-@pytest.fixture
-def bench(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    checks_as(monkeypatch)
-    return bench_at(place, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -58,26 +60,26 @@ def test_a_result_never_takes_the_place_of_an_input(run: Run, tmp_path: Path, na
     wanted, folder = Wanted(run, run.root / "bundle.zip"), HubFolder(tmp_path / "hub")
     (run.root / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="which is read here"):
-        demand_apart(wanted, run.root / name, folder, None)
+        demand_nothing_lost(wanted, run.root / name, folder, None)
     if name != "notes.txt":  # which is looked into, and found to be no bundle
         with pytest.raises(InputError, match=r"--bundle .* which is read here"):
-            demand_apart(dataclasses.replace(wanted, bundle=run.root / name), None, folder, None)
+            demand_nothing_lost(dataclasses.replace(wanted, bundle=run.root / name), None, folder, None)
 
 
 def test_our_own_json_of_before_may_be_written_over(run: Run, tmp_path: Path) -> None:
     wanted, folder = Wanted(run, run.root / "bundle.zip"), HubFolder(tmp_path / "hub")
     here = run.root / "told.json"
-    demand_apart(wanted, here, folder, "local")
+    demand_nothing_lost(wanted, here, folder, "local")
     write_json(here, FORMER)
-    demand_apart(wanted, here, folder, None)
+    demand_nothing_lost(wanted, here, folder, None)
     link = tmp_path / "told.json"
     link.symlink_to(run.model)
     with pytest.raises(InputError, match=r"model\.onnx, which is read here"):
-        demand_apart(wanted, link, folder, None)
+        demand_nothing_lost(wanted, link, folder, None)
     ini = tmp_path / "client.ini"
     ini.touch()
     with pytest.raises(InputError, match="which is read here"):
-        demand_apart(wanted, ini, folder, str(ini))
+        demand_nothing_lost(wanted, ini, folder, str(ini))
 
 
 def test_with_the_very_command(bench: Bench, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -32,8 +31,7 @@ def package(
     is absent is said. Paths, tokens and this machine's names are left out. Twice the same run, twice the same bytes.
     """
     from ...console import next_step, note, result
-    from ...evaluate.report.page import FILE_NAME
-    from ...files import demand_writable, sha256_file
+    from ...files import demand_apart, demand_writable, sha256_file
     from ...hub_folder import HubFolder
     from ...runs import open_run
     from .intake import kept_places, take_in
@@ -44,10 +42,9 @@ def package(
 
     opened, folder, place = open_run(run), HubFolder(), out or run / "bundle.zip"
     demand_writable({"--out": place})
-    page = [report / FILE_NAME, report] if report else []
-    _demand_apart("--out", place, "also read", [*measured, *page, *([emulated] if emulated else [])])
-    taken = [opened.config, opened.model, opened.score, opened.decisions, *kept_places(opened)]
-    _demand_apart("--out", place, "a file of the run", taken)
+    given = [*measured, *([report] if report else []), *([emulated] if emulated else [])]
+    kept = [opened.config, opened.model, opened.score, opened.decisions, *kept_places(opened)]
+    demand_apart("--out", place, [*given, *kept])
     before = replaceable(place)
     take_in(opened, folder, emulated, measured, report)
     bundle = pack(opened, place, folder)
@@ -77,13 +74,12 @@ def verify(ctx: click.Context, bundle: Path, json_file: Path | None) -> None:
     Exit code 1 where something is wrong, 2 where it cannot be read or is not safe to read.
     """
     from ...console import next_step
-    from ...files import demand_writable, sha256_file, write_json
+    from ...files import demand_apart, demand_writable, sha256_file, write_json
     from .show import show
     from .verify import look_into
 
     demand_writable({"--json": json_file})
-    if json_file:
-        _demand_apart("--json", json_file, "the bundle that is read", [bundle])
+    demand_apart("--json", json_file, [bundle])
     checked = look_into(bundle)
     digest = sha256_file(bundle)
     show(bundle, digest, checked)
@@ -96,13 +92,3 @@ def verify(ctx: click.Context, bundle: Path, json_file: Path | None) -> None:
     if wrong:
         ctx.exit(1)
     next_step("lpcv submit RUN --dry-run")
-
-
-def _demand_apart(option: str, place: Path, what: str, others: Iterable[Path]) -> None:
-    """Raises InputError where a result would be written over one of these files."""
-    from ...errors import InputError
-
-    for other in others:
-        linked = place.exists() and other.exists() and place.samefile(other)
-        if linked or place.resolve() == other.resolve():
-            raise InputError(f"{option} {place} is {what}.", f"Give {option} another name.")

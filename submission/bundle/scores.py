@@ -15,10 +15,10 @@ from ...errors import InputError, LpcvError, MissingStepError
 from ...evaluate.official import OFFICIAL
 from ...files import read_json, sha256_files
 from ...hub_folder import HubFolder
-from ...hub_jobs.history import Record
+from ...hub_jobs.history import Record, is_measured
 from ...runs import Run
 from ..npu.rows import EMULATOR
-from .jobs import INFERENCE, is_measured, job_row, latencies
+from .jobs import INFERENCE, job_row, latencies
 from .layout import json_bytes, none
 from .scrub import last_component, scrub
 

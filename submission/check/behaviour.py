@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...console import some
 from ...contract import CURRENT as CONTRACT
 from ...data.frame import Frame
 from .findings import Finding, State, state_of
@@ -26,7 +27,6 @@ one unmoving scene have equal ends without any stretching."""
 PLATEAU_SHARE = 0.002
 """Share of pixels at an end from which that end is a clamp's: stretching puts one pixel there, or few. Both ends of a
 map must be a clamp's to count as such: relative inverse depth has its sky at 0 and is stretched all the same."""
-
 
 CUTS_ALIKE, CUTS_DIFFER = 1.1, 1.25
 """Ratio of the depths (the frames' 90th percentile to their 10th) at which maps are cut off: up to the one they are a
@@ -106,24 +106,24 @@ def _cuts(frame: Frame, output: Map) -> tuple[float, float] | None:
 
 
 def behaviour_findings(seen: Behaviour) -> list[Finding]:
-    some = f"on {seen.pictures} pictures"
-    values = f"{seen.low:.6g} to {seen.high:.6g} {some}"
+    on_all = f"on {seen.pictures} pictures"
+    values = f"{seen.low:.6g} to {seen.high:.6g} {on_all}"
     nothing = not np.isfinite(seen.low)
     found: dict[str, tuple[State, str]] = {
         "finite": (
             state_of(not seen.not_finite),
-            f"NaN or infinity on {_names(seen.not_finite)}" if seen.not_finite else f"finite {some}",
+            f"NaN or infinity on {some(seen.not_finite)}" if seen.not_finite else f"finite {on_all}",
         ),
         "range": ("undecided", "no finite value")
         if nothing
-        else (state_of(not seen.outside), f"{values}; outside on {_names(seen.outside)}" if seen.outside else values),
+        else (state_of(not seen.outside), f"{values}; outside on {some(seen.outside)}" if seen.outside else values),
         "deterministic": (
             state_of(seen.repeat_difference <= REPEAT_TOLERANCE),
             f"two runs on one picture differ by {seen.repeat_difference:.3g}",
         ),
         "answers the picture": ("undecided", "no finite value")
         if nothing
-        else (state_of(seen.answers), f"{'different maps' if seen.answers else 'one and the same map'} {some}"),
+        else (state_of(seen.answers), f"{'different maps' if seen.answers else 'one and the same map'} {on_all}"),
         "no stretching": stretching(seen.ranges),
     }
     for name in ("answers the picture", "no stretching"):
@@ -216,7 +216,3 @@ def difference(first: Map, second: Map) -> float:
         return float("inf")
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         return float(np.nan_to_num(np.abs(first.astype(np.float64) - second), nan=0.0).max(initial=0.0))
-
-
-def _names(names: list[str]) -> str:
-    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)

@@ -13,8 +13,8 @@ from .budget import budget_findings
 from .findings import Finding
 from .graph import graph_findings
 from .interface import interface_findings
-from .latency import BUDGET_MS, ESTIMATED, MEASURED
-from .npu import WHY as OFF_THE_NPU
+from .latency import latency_undecided
+from .npu import npu_undecided
 
 VALID, ONE_FILE = "valid ONNX", "one file"
 ONE_NODE = helper.make_node("Identity", [CONTRACT.input_name], [CONTRACT.output_name])
@@ -46,8 +46,11 @@ def file_undecided(reason: str, remedy: str) -> list[Finding]:
     reason: stands as what was found; remedy: one sentence
     """
     facade = _model([_IMAGE], [_DEPTH], [ONE_NODE])
-    shown = [*graph_findings(facade, None), *_npu(), *budget_findings(facade), *_latency()]
-    return [undecided(one, reason, remedy) for one in shown]
+    graph, budget = (
+        [undecided(one, reason, remedy) for one in shown]
+        for shown in (graph_findings(facade, None), budget_findings(facade))
+    )
+    return [*graph, *npu_undecided(reason, remedy), *budget, *latency_undecided(reason, remedy)]
 
 
 def undecided(finding: Finding, reason: str, remedy: str) -> Finding:
@@ -56,27 +59,6 @@ def undecided(finding: Finding, reason: str, remedy: str) -> Finding:
 
 _IMAGE = Border(CONTRACT.input_name, CONTRACT.tensor_dtype, CONTRACT.input_shape)
 _DEPTH = Border(CONTRACT.output_name, CONTRACT.tensor_dtype, CONTRACT.output_shape)
-
-
-def _npu() -> list[Finding]:
-    """What `npu_findings` would name: it reads a file, and there is none to give it."""
-    return [
-        Finding("fits the NPU", "undecided", "every node fits the NPU", "-", OFF_THE_NPU, "-"),
-        Finding(
-            "NPU traps", "undecided", "no form that the NPU's emulator computes differently", "-",
-            "What compiles may still compute something else, and then the score on the device is not that on the CPU.",
-            "-",
-        ),
-    ]  # fmt: skip
-
-
-def _latency() -> list[Finding]:
-    """What `latency_findings` would name: it looks a model up by its .onnx file."""
-    why = f"A model that takes more than {BUDGET_MS:g} ms ({CONTRACT.latency_field} of a profile job) is not ranked."
-    return [
-        Finding(ESTIMATED, "undecided", "an estimate, which decides nothing", "-", why, "-"),
-        Finding(MEASURED, "undecided", f"at most {BUDGET_MS:g} ms", "-", why, "-"),
-    ]
 
 
 def _model(inputs: Sequence[Border], outputs: Sequence[Border], nodes: Sequence[NodeProto] = ()) -> ModelProto:

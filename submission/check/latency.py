@@ -27,6 +27,8 @@ ESTIMATED, MEASURED = "latency, estimated", "latency, measured"
 PROFILE = "profile"  # a job's type, and what the ledger calls what was fetched of it
 STATES: dict[str, State] = {"pass": "pass", "fail": "fail", "none": "undecided"}
 BUDGET_MS = CONTRACT.latency_budget_ms
+NO_BUDGET = "An estimate is off by a factor that its basis tells, so no budget is held against it."
+NOT_RANKED = f"A model that takes more than {BUDGET_MS:g} ms ({CONTRACT.latency_field} of a profile job) is not ranked."
 
 
 def latency_findings(
@@ -42,9 +44,15 @@ def latency_findings(
     return [_estimated(path, device, runtime), _measured(path, device, folder or HubFolder())]
 
 
+def latency_undecided(reason: str, remedy: str) -> list[Finding]:
+    """Both findings of a model that has no .onnx file to look it up by."""
+    whys = ((ESTIMATED, NO_BUDGET), (MEASURED, NOT_RANKED))
+    return [_finding(name, "undecided", reason, why, remedy) for name, why in whys]
+
+
 def _estimated(path: Path, device: str | None, runtime: str) -> Finding:
     """Always undecided: an estimate neither passes nor fails a budget."""
-    why = "An estimate is off by a factor that its basis tells, so no budget is held against it."
+    why = NO_BUDGET
     remedy = "Measure it: `lpcv compile MODEL --device NAME`, then `lpcv profile MODEL --device NAME`."
     if device is None:
         found, remedy = "not estimated: no device is given", f"Give --device NAME. {remedy}"
@@ -76,7 +84,7 @@ class _Measurement:
 
 
 def _measured(path: Path, device: str | None, folder: HubFolder) -> Finding:
-    why = f"A model that takes more than {BUDGET_MS:g} ms ({CONTRACT.latency_field} of a profile job) is not ranked."
+    why = NOT_RANKED
     name = device or CONTRACT.devices[0]
     remedy = f'`lpcv compile MODEL --device "{name}"`, then `lpcv profile MODEL --device "{name}"`.'
     done = _finished(path, device, folder)

@@ -17,7 +17,7 @@ from ...contract import CURRENT as CONTRACT
 from ...data.frame import Frame
 from .findings import Finding, State
 from .meaning import CONSISTENT_SHARE, MOST_WORST
-from .meaning_compare import Map, sample, varied
+from .meaning_compare import Map, trusted_pair
 
 NAME = "linear in depth"
 STRAIGHT = ""
@@ -62,12 +62,11 @@ class FrameBend:
 
 
 def measure_bend(frame: Frame, prediction: Map) -> FrameBend | None:
-    """prediction: (H, W) finite. None where the frame says nothing; see meaning_compare.varied."""
-    found = varied(frame)
+    """prediction: (H, W) finite. None where the frame says nothing; see meaning_compare.trusted_pair."""
+    found = trusted_pair(frame, prediction)
     if found is None:
         return None
-    truth, mask = found
-    true, given = truth[mask].astype(np.float64), sample(prediction)[mask].astype(np.float64)
+    true, given = found
     off = given - given.mean()
     total = float(np.sum(off * off))
     unexplained, line = {}, {}

@@ -34,6 +34,18 @@ def varied(frame: Frame) -> tuple[Map, Map] | None:
     return None if high < FLAT_RATIO * low else (truth, mask)
 
 
+def trusted_pair(frame: Frame, prediction: Map) -> tuple[Map, Map] | None:
+    """Truth in metres and the prediction where the truth is trusted, (N,) float64 each; None as `varied`.
+
+    prediction: (H, W) finite; nearest values, so that no depth is made up across an edge
+    """
+    found = varied(frame)
+    if found is None:
+        return None
+    truth, mask = found
+    return truth[mask].astype(np.float64), sample(prediction)[mask].astype(np.float64)
+
+
 def rank_correlation(truth: Map, prediction: Map) -> float:
     """Spearman's, -1 to 1, ties with their mean rank; 0 where either is constant, since a constant orders nothing."""
     return likeness(ranks(truth), ranks(prediction))

@@ -18,7 +18,7 @@ from ...evaluate.alignment import least_squares_in_depth
 from ...evaluate.official import score_frame
 from .findings import Finding, State
 from .meaning import CONSISTENT_SHARE, MOST_WORST
-from .meaning_compare import Map, aligned_error, sample, varied
+from .meaning_compare import Map, aligned_error, trusted_pair
 
 NAMES = ("no saturation", "no offset")
 SATURATED_SHARE = 0.10
@@ -77,12 +77,11 @@ class FrameScale:
 
 
 def measure_scale(frame: Frame, prediction: Map) -> FrameScale | None:
-    """prediction: (H, W) finite. None where the frame says nothing; see meaning_compare.varied."""
-    found = varied(frame)
+    """prediction: (H, W) finite. None where the frame says nothing; see meaning_compare.trusted_pair."""
+    found = trusted_pair(frame, prediction)
     if found is None:
         return None
-    truth, mask = found
-    true, given = truth[mask].astype(np.float64), sample(prediction)[mask].astype(np.float64)
+    true, given = found
     least, most = CONTRACT.output_range
     fit, forwards = least_squares_in_depth(true, given)
     _, backwards = least_squares_in_depth(given, true)

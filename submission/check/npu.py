@@ -40,6 +40,7 @@ WHY = (
     "What the NPU has not is computed on the phone's CPU, copied there and back, or the whole model is refused when it "
     "is compiled."
 )
+TRAPPED = "What compiles may still compute something else, and then the score on the device is not that on the CPU."
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _by_compiler(path: Path, target: Target, cache: Path) -> Finding:
 
 
 def _by_list(rows: list[Listed], unasked: str) -> Finding:
-    expected = f"no operator of the {len(REFUSED_ALWAYS)} and more that the NPU's compiler is known to refuse"
+    expected = "no operator that the NPU's compiler is known to refuse"
     certain = [row for row in rows if row.certain]
     shown = certain or rows
     if not shown:
@@ -166,20 +167,29 @@ def _refused_rounding(node: NodeProto) -> bool:
     )
 
 
+def npu_undecided(reason: str, remedy: str) -> list[Finding]:
+    """Both findings of a model whose graph cannot be looked at."""
+    fits = _fit("undecided", "every node fits the NPU", reason, remedy=remedy)
+    return [fits, _trap("undecided", reason, TRAPPED, remedy)]
+
+
 def _traps(path: Path) -> Finding:
     """Undecided where there are any: they were seen on the emulator, and nobody has looked on a phone."""
     found = [one for one in warnings(path, half_precision=not is_quantized(path)) if not _is_named_elsewhere(one)]
-    return Finding(
-        "NPU traps",
-        "undecided" if found else "pass",
-        "no form that the NPU's emulator computes differently",
-        f"{counts(one.op_type for one in found)}: {some([one.node for one in found])}; a phone may do as the emulator"
-        if found
-        else "none of those known",
-        _sentences([f"{one.reason} ({one.source})" for one in found])
-        or "What compiles may still compute something else, and then the score on the device is not that on the CPU.",
-        _sentences([one.remedy for one in found]) or "Compare outputs, too: `lpcv emulate MODEL --device NAME`.",
+    if not found:
+        compare = "Compare outputs, too: `lpcv emulate MODEL --device NAME`."
+        return _trap("pass", "none of those known", TRAPPED, compare)
+    kinds = counts(one.op_type for one in found)
+    return _trap(
+        "undecided",
+        f"{kinds}: {some([one.node for one in found])}; a phone may do as the emulator",
+        _sentences([f"{one.reason} ({one.source})" for one in found]),
+        _sentences([one.remedy for one in found]),
     )
+
+
+def _trap(state: State, found: str, why: str, remedy: str) -> Finding:
+    return Finding("NPU traps", state, "no form that the NPU's emulator computes differently", found, why, remedy)
 
 
 def _is_named_elsewhere(one: Deviation) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import InputError
+from ...files import demand_apart
 from ...hub_jobs.devices import nearest, recorded
 from ...runs import is_run
 
@@ -37,17 +38,13 @@ def demand_nothing_lost(outputs: Mapping[str, Path | None], model: Path, data: P
         if path is None or not path.exists():
             continue
         place = path.resolve()
-        if model.exists() and path.samefile(model):
-            lost = "the model itself"
-        elif run is not None and place.is_relative_to(run) and not _is_earlier(place):
-            lost = f"a file of the run {model.parent}"
-        elif data is not None and place.is_relative_to(data.resolve()):
-            lost = f"a file of {data}"
-        elif place.suffix.lower() not in RESULTS:  # weights beside a model have names of all kinds
-            lost = f"no {' or '.join(RESULTS)} file"
-        else:
-            continue
-        raise InputError(f"{option} {path} is {lost}, which would be lost.", f"Give {option} a file of its own.")
+        of_run = [run] if run is not None and not _is_earlier(place) else []
+        demand_apart(option, path, [model, *of_run, *([data] if data else [])])
+        if place.suffix.lower() not in RESULTS:  # weights beside a model have names of all kinds
+            raise InputError(
+                f"{option} {path} exists and is no {' or '.join(RESULTS)} file: it would be lost.",
+                f"Give {option} another name.",
+            )
 
 
 def _is_earlier(path: Path) -> bool:

@@ -63,7 +63,7 @@ def submit(
     from ..check.licences import accepting, to_accept
     from . import form
     from .checklist import Overrides
-    from .plan import Wanted, demand_apart, plan_of
+    from .plan import Wanted, demand_nothing_lost, plan_of
     from .record import Submissions
     from .sharing import send
     from .show import blocked, mending, show_plan, show_sent
@@ -73,7 +73,7 @@ def submit(
     frames = open_folder(data) if data else None
     wanted = Wanted(opened_run, bundle or run / "bundle.zip", frames, job_id, accepted, overrides)
     demand_writable({"--bundle": wanted.bundle, "--json": json_file})
-    demand_apart(wanted, json_file, folder, hub)
+    demand_nothing_lost(wanted, json_file, folder, hub)
     with looking(hub, folder) as here:
         plan = plan_of(here, wanted, edition=CURRENT)
         show_plan(here, plan)
@@ -138,16 +138,14 @@ def submissions(json_file: Path | None) -> None:
     They lie in runs/aihub of the current folder, or in what LPCV_HUB_FOLDER names.
     """
     from ...console import next_step
-    from ...errors import InputError
-    from ...files import demand_writable, write_json
+    from ...files import demand_apart, demand_writable, write_json
     from ...hub_folder import HubFolder
     from .record import Submissions
     from .show import show_submissions
 
     folder = HubFolder()
     demand_writable({"--json": json_file})
-    if json_file and folder.root.resolve() in json_file.resolve().parents:
-        raise InputError(f"--json {json_file} lies in {folder.root}, which is read here.", "Give --json another name.")
+    demand_apart("--json", json_file, [folder.root])
     found = Submissions(folder).all()
     show_submissions(found)
     if json_file:

@@ -15,7 +15,7 @@ from ...console import note
 from ...contract import CURRENT, Edition
 from ...data.folder import FrameFolder
 from ...errors import InputError
-from ...files import read_json, sha256_file
+from ...files import demand_apart, read_json, sha256_file
 from ...hub_folder import HubFolder
 from ...hub_jobs.desk import Desk
 from ...hub_jobs.history import Record
@@ -99,7 +99,7 @@ class Plan:
         return replace(self, bundle=bundle, checklist=self.checklist.with_item(bundle.item))
 
 
-def demand_apart(wanted: Wanted, json_file: Path | None, folder: HubFolder, hub: str | None) -> None:
+def demand_nothing_lost(wanted: Wanted, json_file: Path | None, folder: HubFolder, hub: str | None) -> None:
     """Neither result may take the place of an input. Raises InputError for one that would.
 
     Our own --json of before may be written over wherever it lies, and a bundle where a bundle belongs.
@@ -113,16 +113,12 @@ def demand_apart(wanted: Wanted, json_file: Path | None, folder: HubFolder, hub:
         *([wanted.frames.root] if wanted.frames else []),
         *([Path(hub)] if hub and Path(hub).is_file() else []),
     ]
-    for option, path in (("--bundle", wanted.bundle), ("--json", json_file)):
-        place = path.resolve() if path else None
-        if path is None or place is None:
-            continue
-        taken = next((each for each in inputs if each.resolve() in (place, *place.parents)), None)
-        if option == "--json" and path.exists() and run.root.resolve() in place.parents:
-            taken = taken or path
-        if taken and not (option == "--json" and _former(path)):
-            what = f"is {taken}" if taken.resolve() == place else f"lies in {taken}"
-            raise InputError(f"{option} {path} {what}, which is read here.", f"Give {option} another name.")
+    demand_apart("--bundle", wanted.bundle, inputs)
+    if json_file is None or _former(json_file):
+        return
+    if json_file.exists() and run.root.resolve() in json_file.resolve().parents:
+        inputs.append(json_file)
+    demand_apart("--json", json_file, inputs)
 
 
 def _former(path: Path) -> bool:
