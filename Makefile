@@ -22,10 +22,12 @@ lint: .venv/ready
 bench: .venv/ready
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
 
-# torch and torchvision are asked for in one call, so that they come as a matched pair.
+# torch and torchvision are asked for in one call, so that they come as a matched pair, and before the rest: pip keeps
+# all that it fetched until all is installed, and these are most of it.
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch torchvision
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
