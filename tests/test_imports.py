@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import plumbing_run
 
 ROOT = Path(__file__).resolve().parent.parent
 FOUNDATION = {
@@ -124,6 +125,15 @@ def test_light_commands_do_not_import_torch(arguments: list[str]) -> None:
     loaded = loaded_after(arguments)
     assert "click" in loaded  # the probe sees modules at all
     assert not loaded & {"torch", "torchvision", "transformers", "onnxruntime", "qai_hub", "numba"}
+
+
+@pytest.mark.slow
+def test_a_student_is_trained_without_transformers(scenes: Path, tmp_path: Path) -> None:
+    """Which takes seconds to import, in every process."""
+    loaded = loaded_after(plumbing_run(scenes, tmp_path / "run", 1))
+    assert (tmp_path / "run" / "checkpoints").is_dir()
+    assert "torch" in loaded
+    assert "transformers" not in loaded
 
 
 def test_package_folder_is_dropped_from_the_path(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..console import Meter
 from ..data.folder import FrameFolder
 from ..data.images import read_rgb
 from ..data.labels import LabelStore
-from .teacher import Teacher
+
+if TYPE_CHECKING:
+    from .teacher import Teacher
 
 LABELS = "teacher_labels"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -11,10 +12,16 @@ from torch import nn
 
 from ..errors import InputError, UnknownNameError, first_line
 from ..files import read_json
-from .small_teacher import DepthAnything
 from .student import Student
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"mobilenet_v3_small": Student, "depth_anything": DepthAnything}
+
+def _depth_anything(**config: Any) -> nn.Module:
+    from .small_teacher import DepthAnything  # and with it transformers, seconds that a student need not wait for
+
+    return DepthAnything(**config)
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"mobilenet_v3_small": Student, "depth_anything": _depth_anything}
 
 
 def build_network(name: str, working_size: tuple[int, int], max_depth_m: float) -> nn.Module:

@@ -25,7 +25,6 @@ from .networks import build_network, load_network
 from .provenance import Inputs, demand_same_data, read_inputs, read_recipe, write_config
 from .recipe import Recipe
 from .student import Student
-from .teacher import load_teacher
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,8 @@ def _prepare(run: Run, recipe: Recipe, choices: Choices) -> None:
     network = build_network(recipe.network.name, recipe.network.working_size, recipe.network.max_depth_m)
     begun = _begin(network, recipe, choices.encoder_weights)
     if choices.teacher is not None:
+        from .teacher import load_teacher
+
         labels = label_frames(frames, load_teacher(choices.teacher), choices.labels)
         demand_fits(Examples(frames, labels, recipe))
         inputs = replace(inputs, labels=str(labels.root.resolve()))
