@@ -19,7 +19,7 @@ from lpcv.submission.demo import Size, improvement, run_demo, show
 def test_demo_walks_the_whole_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two steps each: the plumbing. What the real demo reaches is a slow test."""
     out = tmp_path / "demo"
-    small = ["--scenes", "8", "--held-out", "3", "--teacher-steps", "2", "--student-steps", "2"]
+    small = ["--scenes", "8", "--held-out", "2", "--teacher-steps", "2", "--student-steps", "2"]
     code = run(["demo", "--out", str(out), *small])
     told = capsys.readouterr()
     assert "synthetic" in told.err

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import made_once
 from filelock import FileLock
 from lpcv.cli import run
 from lpcv.data.folder import open_folder
@@ -32,18 +33,20 @@ from lpcv.train.raw_rgb import RawRgb
 from lpcv.train.recipe import Optimisation, resolve
 from lpcv.train.validation import validate
 
-STEPS = 12
+STEPS = 6
 TrainArguments = Callable[..., list[str]]
 WEIGHTS = "checkpoints/last/model.safetensors"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(train_arguments: TrainArguments, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of twelve steps in a process of its own; read only."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    launch(train_arguments(scenes, out, STEPS)).wait()
-    assert rows(out)[-1]["step"] == STEPS
-    return out
+    """A run of all steps in a process of its own; read only."""
+
+    def make(out: Path) -> None:
+        launch(train_arguments(scenes, out, STEPS)).wait()
+        assert rows(out)[-1]["step"] == STEPS
+
+    return made_once(tmp_path_factory, "undisturbed", make)
 
 
 def launch(arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -95,7 +98,12 @@ def test_sigterm_saves_and_says_how_to_go_on(
 
 @pytest.mark.parametrize("step", ["network", "state"])
 def test_a_fault_while_saving_keeps_the_checkpoint_before(
-    train_arguments: TrainArguments, step: str, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train_arguments: TrainArguments,
+    undisturbed: Path,
+    step: str,
+    scenes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The disk fills up at the second checkpoint, between or within its two files; resuming still works."""
     out, real, calls = tmp_path / "run", getattr(loop, f"save_{step}"), []
@@ -107,12 +115,10 @@ def test_a_fault_while_saving_keeps_the_checkpoint_before(
         real(*arguments)
 
     monkeypatch.setattr(loop, f"save_{step}", full)
-    assert run(train_arguments(scenes, out, 6)) == 2
+    assert run(train_arguments(scenes, out, STEPS)) == 2
     monkeypatch.undo()
     assert run(["train", "--out", str(out), "--resume"]) == 0
-    whole = tmp_path / "whole"
-    assert run(train_arguments(scenes, whole, 6)) == 0
-    assert sha256_file(out / WEIGHTS) == sha256_file(whole / WEIGHTS)
+    assert sha256_file(out / WEIGHTS) == sha256_file(undisturbed / WEIGHTS)
 
 
 def test_resume_of_a_finished_run_changes_nothing(tiny_run: Path, own_run: Path) -> None:
