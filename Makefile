@@ -7,12 +7,15 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/lpcv demo
 
-# Two processes of one thread each: two that take both cores slow each other down tenfold.
+# Two processes of one thread each: two that take both cores slow each other down tenfold. Bytecode is kept, whatever
+# the environment says, so that the hundreds of processes which the tests start need not compile the package.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	$(PYTEST)
 
 test-slow: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -156,6 +156,7 @@ def test_the_guide_in_this_process(given: Path, tmp_path: Path) -> None:
         assert hub.hub.store.shared_with("jobs", told["compile_job"]) == [CONTRACT.sharing_address]
 
 
+@pytest.mark.slow  # test_stand_in_lifetime.py stops and starts servers in the fast suite
 def test_the_guide_and_a_server_that_is_stopped_and_goes_on(given: Path, tmp_path: Path) -> None:
     root = tmp_path / "stand-in"
     with serving(root) as server:

@@ -201,6 +201,7 @@ def test_only_x_times_its_own_gate_is_hard_swish(alpha: float, second: str, twic
     )
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(calibrated: Calibrated) -> None:
     """Also with another order of sets, which the library keeps the converted readers in."""
     program = (
