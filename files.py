@@ -110,7 +110,7 @@ def demand_writable(outputs: Mapping[str, Path | None], pictures: Iterable[str] 
 def demand_apart(option: str, path: Path | None, inputs: Iterable[Path]) -> None:
     """Raises InputError where a result would take the place of an input, or lie in a folder that is one.
 
-    option: which names the result, or None where nothing is written; a hard link to an input is that input
+    option: which names the result; path: None where nothing is written; a hard link to an input is that input
     """
     if path is None:
         return

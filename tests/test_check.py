@@ -19,6 +19,7 @@ from lpcv.data.images import write_png
 from lpcv.errors import InputError
 from lpcv.runs import Run
 from lpcv.submission.check.findings import GROUPS, Finding, exit_code, failures, findings_json
+from lpcv.submission.check.interface import interface_findings
 from lpcv.submission.check.meaning_evidence import NAMES as MEANING
 from lpcv.submission.check.opening import open_runner
 from lpcv.submission.check.picture import GREEN, HEADINGS, RED, TILE, draw_evidence, evidence_frames
@@ -343,3 +344,12 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(InputError, match=r"m\.onnx holds a \w+ that is no text"):
         open_runner(tmp_path / "m.onnx")
+
+
+def test_a_refusal_without_a_word_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(onnx.checker, "check_model", refuse)
+    (valid,) = [one for one in interface_findings(onnx.ModelProto()) if one.name == "valid ONNX"]
+    assert (valid.state, valid.found) == ("fail", "ValueError")

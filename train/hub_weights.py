@@ -14,7 +14,7 @@ from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
 from ..console import note
-from ..errors import InputError, UnreachableError
+from ..errors import InputError, UnreachableError, first_line
 
 # Their bars and retry warnings say nothing that our one sentence does not.
 transformers_logging.disable_progress_bar()
@@ -85,7 +85,7 @@ class HubWeights:
             raise self._cannot_load(error) from error
 
     def _cannot_load(self, error: Exception) -> InputError | UnreachableError:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if self.is_folder:
             return InputError(
                 f"{self.name} is no {self.noun} ({reason}).",

@@ -17,10 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...errors import first_line
 from ...files import read_json, replacing
 from ..children import end_with_the_parent
 
 MODEL, CONTEXT, PROFILE = "model.onnx", "context.onnx", "profile.csv"
+MOST_REFUSED = 4000  # characters: what refuses names the node, whose name may be long
 DTYPES = {
     "float": "float32", "float16": "float16", "double": "float64", "bool": "bool", "int8": "int8", "int16": "int16",
     "int32": "int32", "int64": "int64", "uint8": "uint8", "uint16": "uint16", "uint32": "uint32",
@@ -61,7 +63,7 @@ def _compile(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         # As bytes: from a file, the graph's name, and so the compiled binary, would depend on the file's path.
         session = _session((folder / MODEL).read_bytes(), {**order["options"], **options}, entries)
     except Exception as error:  # onnxruntime's exceptions share no base class but this one
-        return {"refused": str(error).strip().splitlines()[0], "peak_memory_mb": _peak_memory_mb()}
+        return {"refused": first_line(error, MOST_REFUSED), "peak_memory_mb": _peak_memory_mb()}
     return {
         "refused": None,
         "inputs": [_spec(one) for one in session.get_inputs()],

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...files import sha256_file, write_bytes
 from ...onnx_session import onnxruntime_version, open_session, quantization_library
 from ..precisions import Precision
@@ -147,7 +147,7 @@ def _refusals(source: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, AssertionError, TypeError, KeyError, IndexError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(
             f"ONNX Runtime's quantizer cannot quantize {source} ({reason}).",
             "Export the model again, or leave the layers in question in float.",

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from ...contract import CURRENT as CONTRACT
-from ...errors import InputError
+from ...errors import InputError, first_line
 from ...onnx_session import external_files
 from .findings import Finding, state_of
 
@@ -90,7 +90,7 @@ def _validity(model: ModelProto, path: Path | None) -> Finding:
     try:
         onnx.checker.check_model(str(path) if path else model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        problem = str(error).strip().splitlines()[0]
+        problem = first_line(error)
     return Finding(
         "valid ONNX",
         state_of(not problem),
