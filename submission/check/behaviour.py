@@ -11,6 +11,7 @@ from ...console import some
 from ...contract import CURRENT as CONTRACT
 from ...data.frame import Frame
 from .findings import Finding, State, state_of
+from .meaning import KNOWS_VIEW
 from .meaning_compare import likeness, sample
 from .model import Map, as_map, is_one_finite_map
 
@@ -39,7 +40,7 @@ LEAST_CUT = 3
 class Range:
     """Of a real frame's map: least, median, greatest value; share of pixels at the end that has fewer.
 
-    cuts: the depths at which it ends, in metres; None without truth or plateaus
+    cuts: the depths at which it ends, in metres; None without truth or plateaus, or where it does not follow depth
     """
 
     low: float
@@ -89,7 +90,10 @@ class Behaviour:
 
 
 def _cuts(frame: Frame, output: Map) -> tuple[float, float] | None:
-    """The depths, in metres, below and beyond which a map that rises with depth, or falls, is at its ends."""
+    """The depths, in metres, below and beyond which a map that rises with depth, or falls, is at its ends.
+
+    None where it does neither clearly: its ends then say nothing of depth.
+    """
     if frame.depth_m is None:
         return None
     truth, given = sample(frame.depth_m), sample(output)
@@ -99,7 +103,10 @@ def _cuts(frame: Frame, output: Map) -> tuple[float, float] | None:
     truth, given = truth[known], given[known]
     # The map's own ends, of which a coarse sample may have none: then that end is beyond all depth that is known.
     shares = [float(np.mean(given == end)) for end in (output.min(), output.max())]
-    if likeness(truth, given) < 0:
+    alike = likeness(truth, given)
+    if abs(alike) < KNOWS_VIEW:
+        return None
+    if alike < 0:
         shares.reverse()
     near, far = np.quantile(truth, (shares[0], 1 - shares[1]))
     return float(near), float(far)
